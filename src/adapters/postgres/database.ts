@@ -1,0 +1,176 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { PlatformError } from '../../domain/errors.js';
+import { PrismaClient, type Prisma } from './generated/client.js';
+
+/** A transaction under one tenant: what the functions of this adapter work on. */
+export type Tx = Prisma.TransactionClient;
+
+/** A row of a hand-written query, before it is mapped. */
+export type SqlRow = Record<string, unknown>;
+
+/** One role's access to Postgres. Nothing in it reaches a row without a tenant. */
+export interface Database {
+  /** Runs `work` in one transaction under `tenant`; commits when it resolves, rolls back when it throws. */
+  withTenant<T>(tenant: string, work: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * One statement whose SQL function sets the tenant itself as its first act: the hot path, a single round trip.
+   * Never call it with SQL that does not.
+   */
+  call(sql: string, values: unknown[]): Promise<SqlRow[]>;
+  /** Every tenant's id, sorted: what background loops iterate over. */
+  tenants(): Promise<string[]>;
+  /** Follows a NOTIFY channel until the signal aborts; reconnects by itself and calls `onReconnect` after each gap. */
+  listen(
+    channel: string,
+    handlers: { onNotice(payload: string): void; onReconnect?(): void },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Answers when Postgres answers; throws STORE_UNAVAILABLE otherwise. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const UNAVAILABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  '57P01',
+  '57P02',
+  '57P03',
+  '08006',
+  '08001',
+  '08003',
+  '53300',
+]);
+const GONE =
+  /terminat|timeout exceeded when trying to connect|Connection ended|server closed|Can't reach|not queryable|ECONNREFUSED|ECONNRESET|closed the connection|Unable to start a transaction/i;
+
+/** Turns a lost connection into STORE_UNAVAILABLE; every other error passes unchanged. */
+function translated(error: unknown): unknown {
+  if (error instanceof PlatformError || !(error instanceof Error)) return error;
+  const code = (error as { code?: unknown }).code;
+  const lost =
+    (typeof code === 'string' &&
+      (UNAVAILABLE.has(code) ||
+        code === 'P1001' ||
+        code === 'P1017' ||
+        code === 'P2024' ||
+        code === 'P2028')) ||
+    GONE.test(error.message);
+  if (!lost) return error;
+  return new PlatformError('STORE_UNAVAILABLE', 'The database does not answer.', {
+    internal: error.message,
+  });
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+
+/** One connection that follows a channel until it breaks or the signal aborts. */
+async function follow(
+  client: pg.Client,
+  channel: string,
+  session: { onNotice(payload: string): void; onConnected(): void; signal: AbortSignal },
+): Promise<void> {
+  const { onNotice, onConnected, signal } = session;
+  await new Promise<void>((resolve) => {
+    const end = () => resolve();
+    client.on('error', end).on('end', end);
+    signal.addEventListener('abort', end, { once: true });
+    client.on('notification', (notice) => onNotice(notice.payload ?? ''));
+    client
+      .connect()
+      .then(() => client.query(`LISTEN ${client.escapeIdentifier(channel)}`))
+      .then(onConnected, end);
+  });
+  await client.end().catch(() => undefined);
+}
+
+/**
+ * Opens the database as one role.
+ * @param options.url the role's own URL
+ * @param options.poolSize connections of the Prisma pool; the hot path has as many of its own
+ */
+export function openDatabase(options: {
+  url: string;
+  poolSize: number;
+  applicationName: string;
+}): Database {
+  const config = {
+    connectionString: options.url,
+    max: options.poolSize,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 5_000,
+  };
+  const pool = new pg.Pool(config);
+  // A lost idle connection is replaced at the next use; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  const inTenant = new AsyncLocalStorage<string>();
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(config, { onPoolError: () => undefined }),
+  }).$extends({
+    query: {
+      $allOperations: ({ args, query }) => {
+        if (inTenant.getStore() === undefined) throw new Error('a query outside withTenant');
+        return query(args) as Promise<unknown>;
+      },
+    },
+  });
+
+  const withTenant = async <T>(tenant: string, work: (tx: Tx) => Promise<T>): Promise<T> => {
+    try {
+      return await inTenant.run(tenant, () =>
+        prisma.$transaction(
+          async (tx) => {
+            await tx.$queryRaw`select set_config('app.tenant', ${tenant}, true)`;
+            return await work(tx as unknown as Tx);
+          },
+          { timeout: 30_000, maxWait: 5_000 },
+        ),
+      );
+    } catch (error) {
+      throw translated(error);
+    }
+  };
+  const call = async (sql: string, values: unknown[]): Promise<SqlRow[]> => {
+    try {
+      return (await pool.query<SqlRow>(sql, values)).rows;
+    } catch (error) {
+      throw translated(error);
+    }
+  };
+  const listen: Database['listen'] = async (channel, handlers, signal) => {
+    let connectedOnce = false;
+    while (!signal.aborted) {
+      const client = new pg.Client({ ...config, keepAlive: true });
+      const onConnected = () => {
+        if (connectedOnce) handlers.onReconnect?.();
+        connectedOnce = true;
+      };
+      await follow(client, channel, { onNotice: handlers.onNotice, onConnected, signal });
+      if (!signal.aborted) await pause(500, signal);
+    }
+  };
+  return {
+    withTenant,
+    call,
+    listen,
+    tenants: async () =>
+      (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),
+    ping: async () => void (await call('select 1', [])),
+    close: async () => {
+      await Promise.all([prisma.$disconnect(), pool.end()]);
+    },
+  };
+}

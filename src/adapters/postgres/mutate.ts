@@ -1,0 +1,147 @@
+import { canonicalJson, digestOf, equalSecrets } from '../../domain/digest.js';
+import { PlatformError } from '../../domain/errors.js';
+import { MAX_TEMPORAL_PAYLOAD_BYTES } from '../../domain/units.js';
+import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
+import type { DomainEvent, StartRequest, WakeRequest } from '../../domain/events/contract.js';
+import type { Database, Tx } from './database.js';
+import { newId } from './new-id.js';
+import type { Prisma } from './generated/client.js';
+
+/** Who makes a change, and under which key the answer is kept. */
+export interface Caller {
+  tenant: string;
+  actor: AuditActor;
+  requestId?: string | undefined;
+  workflowId?: string | undefined;
+  runId?: string | undefined;
+  /** Present for API mutations: scope, hashed key and body hash of reliability.md §8. */
+  idempotency?: { route: string; keyHash: Uint8Array; bodyHash: Uint8Array } | undefined;
+}
+
+/** What a change leaves behind besides its own rows: all of it is written in the same transaction. */
+export interface Change<B> {
+  /** HTTP status of the answer; 200 where nobody answers a caller. */
+  status: number;
+  body: B;
+  /** One entry per change; it is the last statement before commit. */
+  audit: AuditFacts | AuditFacts[];
+  events?: DomainEvent[];
+  starts?: StartRequest[];
+  wakes?: WakeRequest[];
+}
+
+/** The answer to give, and what to start or wake after commit. A replay starts nothing. */
+export interface Outcome<B> {
+  status: number;
+  body: B;
+  replayed: boolean;
+  starts: StartRequest[];
+  wakes: WakeRequest[];
+}
+
+const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
+
+/** The stored answer of the same key; throws IDEMPOTENCY_MISMATCH where the body differs. */
+async function storedAnswer<B>(tx: Tx, caller: Caller): Promise<Outcome<B> | undefined> {
+  const key = caller.idempotency;
+  if (key === undefined) return undefined;
+  const id = {
+    tenantId: caller.tenant,
+    principalId: caller.actor.subject,
+    route: key.route,
+    keyHash: Buffer.from(key.keyHash),
+  };
+  // The insert waits for a twin that is still in flight; status 0 marks the row as ours until the answer is known.
+  const claimed = await tx.$executeRaw`
+    insert into idempotency (tenant_id, principal_id, route, key_hash, body_hash, status, response)
+    values (${id.tenantId}, ${id.principalId}, ${id.route}, ${id.keyHash}, ${Buffer.from(key.bodyHash)}, 0, '{}')
+    on conflict do nothing`;
+  if (claimed === 1) return undefined;
+  const row = await tx.idempotency.findUniqueOrThrow({
+    where: { tenantId_principalId_route_keyHash: id },
+  });
+  if (!equalSecrets(row.bodyHash, key.bodyHash)) {
+    throw new PlatformError(
+      'IDEMPOTENCY_MISMATCH',
+      'This Idempotency-Key was used for a request with another body.',
+    );
+  }
+  return { status: row.status, body: row.response as B, replayed: true, starts: [], wakes: [] };
+}
+
+async function writeStart(tx: Tx, tenant: string, start: StartRequest): Promise<void> {
+  const bytes = Buffer.byteLength(canonicalJson(start.input));
+  if (bytes > MAX_TEMPORAL_PAYLOAD_BYTES) {
+    throw new PlatformError('PAYLOAD_TOO_LARGE', 'The workflow input exceeds 256 KiB.');
+  }
+  const digest = digestOf('anneal.intent.v1', start.input);
+  await tx.$executeRaw`
+    insert into intent (tenant_id, workflow_id, workflow_type, task_queue, input, input_digest, options, due_at)
+    values (${tenant}, ${start.workflowId}, ${start.workflowType}, ${start.taskQueue}, ${json(start.input)}::jsonb, ${digest},
+      ${json(start.options)}::jsonb, now() + make_interval(secs => ${start.startedBy === 'api' ? 2 : 0}))
+    on conflict do nothing`;
+  if (start.startedBy === 'relay') await tx.$executeRaw`select pg_notify('intent', '')`;
+}
+
+/** Appends one entry to the tenant's audit chain. The last statement of a transaction, because it locks the head. */
+export async function appendAudit(tx: Tx, caller: Caller, facts: AuditFacts): Promise<number> {
+  const entry = canonicalJson({
+    ...facts,
+    actor: caller.actor,
+    requestId: caller.requestId,
+    workflowId: caller.workflowId,
+    runId: caller.runId,
+  });
+  const [row] = await tx.$queryRaw<{ seq: bigint }[]>`select audit_append(${entry}) as seq`;
+  return Number(row?.seq ?? 0);
+}
+
+/**
+ * One change, whole or not at all: the idempotency row, the change itself, intents, wakes, outbox and audit entry in
+ * one transaction. The same key and body answer what was stored and change nothing.
+ * @throws IDEMPOTENCY_MISMATCH, STORE_UNAVAILABLE, and whatever `work` refuses with
+ */
+export function mutate<B>(
+  db: Database,
+  caller: Caller,
+  work: (tx: Tx) => Promise<Change<B>>,
+): Promise<Outcome<B>> {
+  return db.withTenant(caller.tenant, async (tx) => {
+    const stored = await storedAnswer<B>(tx, caller);
+    if (stored !== undefined) return stored;
+    const change = await work(tx);
+    const { starts = [], wakes = [], events = [] } = change;
+    for (const start of starts) await writeStart(tx, caller.tenant, start);
+    for (const wake of wakes) {
+      await tx.$executeRaw`insert into wake (tenant_id, fact_id, workflow_id)
+        values (${caller.tenant}, ${wake.factId}, ${wake.workflowId}) on conflict do nothing`;
+    }
+    for (const event of events) {
+      await tx.outbox.create({
+        data: {
+          tenantId: caller.tenant,
+          eventId: newId('event'),
+          type: event.type,
+          subject: event.subject,
+          data: json(event.data),
+        },
+      });
+    }
+    if (caller.idempotency !== undefined) {
+      await tx.idempotency.update({
+        where: {
+          tenantId_principalId_route_keyHash: {
+            tenantId: caller.tenant,
+            principalId: caller.actor.subject,
+            route: caller.idempotency.route,
+            keyHash: Buffer.from(caller.idempotency.keyHash),
+          },
+        },
+        data: { status: change.status, response: json(change.body) },
+      });
+    }
+    const entries = Array.isArray(change.audit) ? change.audit : [change.audit];
+    for (const facts of entries) await appendAudit(tx, caller, facts);
+    return { status: change.status, body: change.body, replayed: false, starts, wakes };
+  });
+}

@@ -1,0 +1,44 @@
+import type { searchAttributes } from '../search-attributes.js';
+import type { WorkerRole } from '../task-queues.js';
+
+/** Temporal priority: 1 interactive, 3 durable, 4 batch, 5 shadow and evaluation (gateway.md §9). */
+export type PriorityKey = 1 | 2 | 3 | 4 | 5;
+
+/** How a workflow is started and seen. Everything here is readable by operators: names and numbers only. */
+export interface StartOptions {
+  /** The line an operator reads in the workflow list, such as `credit v7 → prod`. */
+  summary: string;
+  searchAttributes: Partial<Record<keyof typeof searchAttributes, string>>;
+  priorityKey: PriorityKey;
+  /** 2–3 s for user-facing runs, so that a lost worker is noticed soon; the engine's 10 s otherwise. */
+  workflowTaskTimeoutMs?: number;
+  /** A hard end of the whole run; entities and waits have none. */
+  executionTimeoutMs?: number;
+}
+
+/** One workflow to start: the intent that is written before the start. */
+export interface StartRequest {
+  /** `<kind>/<tenant>/<id>`. */
+  workflowId: string;
+  workflowType: string;
+  taskQueue: WorkerRole;
+  /** The one input object; it carries ids and limits, never data, and always `tenant`. */
+  input: { tenant: string } & Record<string, unknown>;
+  options: StartOptions;
+  /** `api`: the API starts it after commit, the relay only what a crash left; `relay`: the relay starts it at once. */
+  startedBy: 'api' | 'relay';
+}
+
+/** A running workflow that should look at a fact: the update `wake({factId})`. */
+export interface WakeRequest {
+  workflowId: string;
+  factId: string;
+}
+
+/** One CloudEvent of the outbox: ids, states, verdicts and digests, never content. */
+export interface DomainEvent {
+  /** `anneal.<capability>.<past tense>.v1`. */
+  type: string;
+  subject: string;
+  data: Record<string, unknown>;
+}
