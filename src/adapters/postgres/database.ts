@@ -24,7 +24,7 @@ export interface Database {
   /** Follows a NOTIFY channel until the signal aborts; reconnects by itself and calls `onReconnect` after each gap. */
   listen(
     channel: string,
-    handlers: { onNotice(payload: string): void; onReconnect?(): void },
+    handlers: { onNotice: (payload: string) => void; onReconnect?: () => void },
     signal: AbortSignal,
   ): Promise<void>;
   /** Answers when Postgres answers; throws STORE_UNAVAILABLE otherwise. */
@@ -81,7 +81,7 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
 async function follow(
   client: pg.Client,
   channel: string,
-  session: { onNotice(payload: string): void; onConnected(): void; signal: AbortSignal },
+  session: { onNotice: (payload: string) => void; onConnected: () => void; signal: AbortSignal },
 ): Promise<void> {
   const { onNotice, onConnected, signal } = session;
   await new Promise<void>((resolve) => {

@@ -1,43 +1,12 @@
 import { canonicalJson, digestOf, equalSecrets } from '../../domain/digest.js';
 import { PlatformError } from '../../domain/errors.js';
 import { MAX_TEMPORAL_PAYLOAD_BYTES } from '../../domain/units.js';
-import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
-import type { DomainEvent, StartRequest, WakeRequest } from '../../domain/events/contract.js';
+import type { AuditFacts } from '../../domain/audit/contract.js';
+import type { StartRequest } from '../../domain/events/contract.js';
+import type { Caller, Change, Outcome } from '../../domain/events/mutation.js';
 import type { Database, Tx } from './database.js';
 import { newId } from './new-id.js';
 import type { Prisma } from './generated/client.js';
-
-/** Who makes a change, and under which key the answer is kept. */
-export interface Caller {
-  tenant: string;
-  actor: AuditActor;
-  requestId?: string | undefined;
-  workflowId?: string | undefined;
-  runId?: string | undefined;
-  /** Present for API mutations: scope, hashed key and body hash of reliability.md §8. */
-  idempotency?: { route: string; keyHash: Uint8Array; bodyHash: Uint8Array } | undefined;
-}
-
-/** What a change leaves behind besides its own rows: all of it is written in the same transaction. */
-export interface Change<B> {
-  /** HTTP status of the answer; 200 where nobody answers a caller. */
-  status: number;
-  body: B;
-  /** One entry per change; it is the last statement before commit. */
-  audit: AuditFacts | AuditFacts[];
-  events?: DomainEvent[];
-  starts?: StartRequest[];
-  wakes?: WakeRequest[];
-}
-
-/** The answer to give, and what to start or wake after commit. A replay starts nothing. */
-export interface Outcome<B> {
-  status: number;
-  body: B;
-  replayed: boolean;
-  starts: StartRequest[];
-  wakes: WakeRequest[];
-}
 
 const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
 

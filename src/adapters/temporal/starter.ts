@@ -1,0 +1,72 @@
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateStage,
+} from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
+import { searchAttributes } from '../../domain/search-attributes.js';
+
+/** Starts and wakes workflows; both may be repeated without a second effect. */
+export interface Starter {
+  startWorkflow: (tenant: string, start: StartRequest) => Promise<void>;
+  wakeWorkflow: (wake: WakeRequest) => Promise<void>;
+}
+
+function attributesOf(tenant: string, start: StartRequest): TypedSearchAttributes {
+  const values = { Tenant: tenant, ...start.options.searchAttributes };
+  return new TypedSearchAttributes(
+    Object.entries(values).map(([name, value]) => ({
+      key: searchAttributes[name as keyof typeof searchAttributes],
+      value,
+    })),
+  );
+}
+
+/** A run that is over has nothing left to see; a wake for it is done. */
+const isOver = (error: unknown): boolean =>
+  error instanceof WorkflowNotFoundError || /already completed|not found/i.test(String(error));
+
+/**
+ * The starter of committed intents. Reuse `REJECT_DUPLICATE` and conflict `USE_EXISTING` make a repeated start answer
+ * with the first run; "already started" is success. Eager start stays off: it ignores worker versions.
+ */
+export function createStarter(client: Client): Starter {
+  return {
+    startWorkflow: async (tenant, start) => {
+      const { options } = start;
+      try {
+        await client.workflow.start(start.workflowType, {
+          workflowId: start.workflowId,
+          taskQueue: start.taskQueue,
+          args: [start.input],
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          workflowIdConflictPolicy: 'USE_EXISTING',
+          staticSummary: options.summary,
+          typedSearchAttributes: attributesOf(tenant, start),
+          priority: { priorityKey: options.priorityKey, fairnessKey: tenant },
+          ...(options.workflowTaskTimeoutMs === undefined
+            ? {}
+            : { workflowTaskTimeout: options.workflowTaskTimeoutMs }),
+          ...(options.executionTimeoutMs === undefined
+            ? {}
+            : { workflowExecutionTimeout: options.executionTimeoutMs }),
+        });
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+    wakeWorkflow: async ({ workflowId, factId }) => {
+      try {
+        await client.workflow.getHandle(workflowId).startUpdate('wake', {
+          args: [{ factId }],
+          updateId: factId,
+          waitForStage: WorkflowUpdateStage.ACCEPTED,
+        });
+      } catch (error) {
+        if (!isOver(error)) throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import express, { type NextFunction, type Request, type Response } from 'express';
+import helmet from 'helmet';
+import { PlatformError } from '../domain/errors.js';
+import { docsRouter } from './docs.js';
+import { openApiDocument } from './openapi.js';
+import { asPlatformError, problemOf } from './problem.js';
+import type { Route } from './route.js';
+import { serveRoute, type EdgeDeps } from './serve-route.js';
+
+/** `/v1/approvals/{id}:decide` as Express reads it. */
+const expressPath = (path: string): string =>
+  path.replaceAll(':', '\\:').replaceAll(/\{([^}]+)\}/g, ':$1');
+
+/** Two routes of one method and path, or one operation id twice, would hide each other: refuse to start. */
+function assertUnambiguous(routes: Route[]): void {
+  const seen = new Set<string>();
+  for (const { spec } of routes) {
+    for (const name of [`${spec.method} ${spec.path}`, `operation ${spec.operation}`]) {
+      if (seen.has(name)) throw new Error(`registered twice: ${name}`);
+      seen.add(name);
+    }
+    if (spec.permission === undefined) throw new Error(`${spec.operation} declares no permission`);
+  }
+}
+
+/**
+ * The public application, built only from registered routes.
+ * @throws at start where a route has no permission or is registered twice
+ */
+export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
+  assertUnambiguous(routes);
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  const document = openApiDocument(routes);
+  app.get('/openapi.json', (_request, response) => void response.json(document));
+  app.use('/docs', docsRouter());
+  app.use('/v1', (_request, response, next) => {
+    response.set({ 'Cache-Control': 'private, no-store', Vary: 'Authorization' });
+    next();
+  });
+  // Literal paths before parameters, so that `{id}` never swallows a longer literal.
+  const ordered = [...routes].sort((a, b) => b.spec.path.length - a.spec.path.length);
+  for (const route of ordered)
+    app[route.spec.method](expressPath(route.spec.path), serveRoute(route, deps));
+  app.use((_request, _response) => {
+    throw new PlatformError('NOT_FOUND', 'There is no such route; /openapi.json lists them all.');
+  });
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    const refusal = asPlatformError(error);
+    const requestId = deps.newRequestId();
+    const problem = problemOf(refusal, requestId);
+    if (refusal.internal !== undefined)
+      deps.log.error({ requestId, internal: refusal.internal }, refusal.message);
+    response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  });
+  return app;
+}

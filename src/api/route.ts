@@ -1,0 +1,98 @@
+import type { Request } from 'express';
+import type { z } from 'zod';
+import type { Permission } from '../domain/access/permissions.js';
+import type { Principal } from '../domain/access/principal.js';
+import type { ErrorCode } from '../domain/errors.js';
+import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
+import type { Caller } from '../domain/events/mutation.js';
+
+/** What a handler gets: everything parsed, the caller known and allowed. */
+export interface RouteRequest<P, Q, B> {
+  principal: Principal;
+  params: P;
+  query: Q;
+  body: B;
+  /** Identity and idempotency scope of this request, its hash over the parsed body. */
+  caller: Caller;
+  /** The same with a hash over another value: uploads hash their fields and the file's digest. */
+  callerFor(content: unknown): Caller;
+  requestId: string;
+  /** The epoch of `If-Match: "<n>"`, if the caller sent one. */
+  ifMatchEpoch: number | undefined;
+  /** Milliseconds of `Prefer: wait=n`; 0 where the caller does not wait. */
+  waitMs: number;
+  /** Aborts when the caller is gone or the process stops. */
+  signal: AbortSignal;
+  /** The raw request, for routes that stream their body. */
+  raw: Request;
+}
+
+/** What a handler answers. `starts` and `wakes` are carried out after commit; the relay repeats what is lost. */
+export interface Reply<R> {
+  status: number;
+  body: R;
+  replayed?: boolean;
+  starts?: StartRequest[];
+  wakes?: WakeRequest[];
+  headers?: Record<string, string>;
+}
+
+/** One endpoint: everything the server, the OpenAPI document and the CLI know of it. */
+export interface RouteSpec<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+> {
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** OpenAPI form: `/v1/approvals/{id}:decide`. */
+  path: `/v1/${string}`;
+  /** `<noun>.<verb>`: the operation id, and the CLI command `anneal <noun> <verb>`. */
+  operation: `${string}.${string}`;
+  summary: string;
+  description?: string;
+  /** `any` needs a valid key and nothing else. */
+  permission: Permission | 'any';
+  params?: P;
+  query?: Q;
+  /** JSON body; strict: unknown keys are refused with their pointer. */
+  body?: B;
+  /** A streamed multipart body instead of JSON: its fields as documented, and one file. */
+  upload?: { fields: z.ZodType; fileDescription: string; limitBytes: number };
+  /** Largest JSON body in bytes; 256 KiB unless named. */
+  bodyLimitBytes?: number;
+  /** Success status and body. */
+  response: { status: number; schema: R; description: string };
+  /** Codes this route can answer beyond those that every route can. */
+  problems: ErrorCode[];
+  /** Shown by `--help` and in the OpenAPI document. */
+  example?: {
+    params?: Record<string, string | number>;
+    query?: Record<string, string | number>;
+    body?: unknown;
+  };
+  handle(request: RouteRequest<z.infer<P>, z.infer<Q>, z.infer<B>>): Promise<Reply<z.infer<R>>>;
+  /** The result if it is ready before `deadline`; undefined leaves the 202 as it is. */
+  wait?(
+    request: RouteRequest<z.infer<P>, z.infer<Q>, z.infer<B>>,
+    started: z.infer<R>,
+  ): Promise<Reply<unknown> | undefined>;
+}
+
+/** A route with its types erased: what the registry holds. */
+export interface Route {
+  spec: RouteSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType>;
+}
+
+/** Registers one endpoint. The permission is required by type: a route without one does not compile. */
+export function route<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+>(spec: RouteSpec<P, Q, B, R>): Route {
+  return { spec: spec };
+}
+
+/** True for methods that change something and therefore need an Idempotency-Key. */
+export const mutates = (spec: { method: string }): boolean => spec.method !== 'get';

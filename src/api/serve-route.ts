@@ -1,0 +1,256 @@
+import { json, type Request, type RequestHandler, type Response } from 'express';
+import type { Principal } from '../domain/access/principal.js';
+import type { AuditFacts } from '../domain/audit/contract.js';
+import { digestOf, sha256 } from '../domain/digest.js';
+import { errorTable, PlatformError } from '../domain/errors.js';
+import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
+import type { Caller } from '../domain/events/mutation.js';
+import { asPlatformError, fieldErrors, problemOf } from './problem.js';
+import { mutates, type Reply, type Route, type RouteRequest } from './route.js';
+
+/** What every route needs from outside: identity, starts, and a place for refusals. */
+export interface EdgeDeps {
+  /** The principal of an Authorization header; undefined where it proves nobody. */
+  authenticate(header: string | undefined): Promise<Principal | undefined>;
+  /** Starts a workflow whose intent is committed; the relay repeats what fails here. */
+  startWorkflow(tenant: string, start: StartRequest): Promise<void>;
+  wakeWorkflow(wake: WakeRequest): Promise<void>;
+  /** Commits an audit entry of its own before the refusal leaves. */
+  recordRefusal(caller: Caller, facts: AuditFacts): Promise<void>;
+  newRequestId(): string;
+  log: { warn(facts: object, message: string): void; error(facts: object, message: string): void };
+  /** Counts a finished request: operation, status, seconds. */
+  observe(operation: string, status: number, seconds: number): void;
+  /** Aborts when the process stops. */
+  stopping: AbortSignal;
+}
+
+const DEFAULT_BODY_BYTES = 262_144;
+const MAX_WAIT_S = 30;
+
+/** Identity and idempotency scope of a request; the body hash covers `content`. */
+function callerOf(
+  request: Request,
+  context: { route: Route; who: { principal: Principal; requestId: string } },
+  content: unknown,
+): Caller {
+  const { route } = context;
+  const { principal, requestId } = context.who;
+  const caller: Caller = {
+    tenant: principal.tenant,
+    actor: {
+      subject: principal.subject,
+      kind: principal.kind,
+      roles: principal.roles,
+      via: principal.via,
+    },
+    requestId,
+  };
+  if (!mutates(route.spec)) return caller;
+  const key = request.get('idempotency-key');
+  if (key === undefined || key.length === 0 || key.length > 255) {
+    throw new PlatformError(
+      'IDEMPOTENCY_KEY_REQUIRED',
+      'This request needs an Idempotency-Key header of 1 to 255 characters.',
+    );
+  }
+  const body = { path: request.path, query: request.query, content: content ?? null };
+  return {
+    ...caller,
+    idempotency: {
+      route: route.spec.operation,
+      keyHash: sha256(`${principal.tenant}\0${key}`),
+      bodyHash: Buffer.from(digestOf('anneal.request.v1', body).slice(7), 'hex'),
+    },
+  };
+}
+
+function waitMsOf(header: string | undefined): number {
+  const seconds = /(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/.exec(header ?? '')?.[1];
+  return seconds === undefined ? 0 : Math.min(Number(seconds), MAX_WAIT_S) * 1000;
+}
+
+const parseJson = (request: Request, response: Response, limit: number): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    if (request.get('content-encoding') !== undefined) {
+      reject(
+        new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'Compressed request bodies are not accepted.'),
+      );
+      return;
+    }
+    if (request.get('content-length') !== '0' && !request.is('json')) {
+      reject(new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'This operation takes application/json.'));
+      return;
+    }
+    json({ limit, strict: false, inflate: false })(request, response, (error?: unknown) => {
+      if (error === undefined) resolve(request.body);
+      else reject(error instanceof Error ? error : new Error('unreadable body'));
+    });
+  });
+
+/** Parses path, query and body; every wrong field of all three is named at once. */
+async function parseRequest(request: Request, response: Response, route: Route) {
+  const { spec } = route;
+  const params = spec.params?.safeParse(request.params) ?? { success: true as const, data: {} };
+  if (!params.success && !mutates(spec)) {
+    throw new PlatformError('NOT_FOUND', 'There is nothing of this id here.');
+  }
+  const query = spec.query?.safeParse(request.query);
+  const raw =
+    spec.body === undefined
+      ? undefined
+      : await parseJson(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
+  const body = spec.body?.safeParse(raw ?? {});
+  const errors = [
+    ...(params.success ? [] : fieldErrors(params.error, ['path'])),
+    ...(query === undefined || query.success ? [] : fieldErrors(query.error, ['query'])),
+    ...(body === undefined || body.success ? [] : fieldErrors(body.error)),
+  ];
+  if (errors.length > 0) {
+    throw new PlatformError(
+      'INVALID_REQUEST',
+      `${errors.length} field(s) of the request are wrong.`,
+      { errors },
+    );
+  }
+  return { params: params.data, query: query?.data ?? {}, body: body?.data, content: raw };
+}
+
+/** Starts and wakes what a committed change names. A failure here is left to the relay. */
+async function carryOut(deps: EdgeDeps, tenant: string, reply: Reply<unknown>): Promise<void> {
+  const starts = (reply.starts ?? [])
+    .filter((start) => start.startedBy === 'api')
+    .map((start) => deps.startWorkflow(tenant, start));
+  const wakes = (reply.wakes ?? []).map((wake) => deps.wakeWorkflow(wake));
+  for (const result of await Promise.allSettled([...starts, ...wakes])) {
+    if (result.status === 'rejected') {
+      deps.log.warn({ reason: String(result.reason) }, 'start or wake left to the relay');
+    }
+  }
+}
+
+async function answer(
+  request: Request,
+  response: Response,
+  context: { route: Route; deps: EdgeDeps; who: { principal: Principal; requestId: string } },
+) {
+  const { route, deps, who } = context;
+  const parsed = await parseRequest(request, response, route);
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const routeRequest: RouteRequest<unknown, unknown, unknown> = {
+    ...who,
+    params: parsed.params,
+    query: parsed.query,
+    body: parsed.body,
+    caller: callerOf(request, context, parsed.content),
+    callerFor: (content) => callerOf(request, context, content),
+    ifMatchEpoch: epochOf(request.get('if-match')),
+    waitMs: waitMsOf(request.get('prefer')),
+    signal: AbortSignal.any([gone.signal, deps.stopping]),
+    raw: request,
+  };
+  let reply: Reply<unknown> = await route.spec.handle(routeRequest);
+  const replayed = reply.replayed === true;
+  await carryOut(deps, who.principal.tenant, reply);
+  if (reply.status === 202 && routeRequest.waitMs > 0 && route.spec.wait !== undefined) {
+    reply = (await route.spec.wait(routeRequest, reply.body)) ?? reply;
+  }
+  if (replayed) response.set('Idempotent-Replayed', 'true');
+  response
+    .set(reply.headers ?? {})
+    .status(reply.status)
+    .json(reply.body);
+}
+
+function epochOf(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const epoch = /^"?(\d{1,9})"?$/.exec(header.trim())?.[1];
+  if (epoch === undefined) {
+    throw new PlatformError('INVALID_REQUEST', 'If-Match must be an epoch in quotes.', {
+      errors: [{ pointer: '/header/if-match', code: 'invalid_format' }],
+    });
+  }
+  return Number(epoch);
+}
+
+/** Answers a refusal; those of a known caller are in the audit before the answer leaves. */
+async function refuse(
+  response: Response,
+  refusal: PlatformError,
+  context: { route: Route; deps: EdgeDeps; requestId: string; caller: Caller | undefined },
+) {
+  const { route, deps, requestId, caller } = context;
+  const { status, retryable } = errorTable[refusal.code];
+  if (status >= 500 || refusal.internal !== undefined) {
+    deps.log.error({ requestId, code: refusal.code, internal: refusal.internal }, refusal.message);
+  }
+  if (caller !== undefined && status < 500 && (mutates(route.spec) || status === 403)) {
+    await deps.recordRefusal(caller, {
+      action: 'request.refused',
+      resource: { type: 'operation', id: route.spec.operation },
+      after: { code: refusal.code, status },
+    });
+  }
+  response.set('x-should-retry', String(retryable));
+  if (status === 503) response.set('Retry-After', '2');
+  if (status === 401) response.set('WWW-Authenticate', 'Bearer');
+  response
+    .status(status)
+    .type('application/problem+json')
+    .send(JSON.stringify(problemOf(refusal, requestId)));
+}
+
+/** The Express handler of one route: identify → authorise → parse → call → carry out → answer. */
+export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
+  return async (request, response) => {
+    const startedAt = performance.now();
+    const requestId = deps.newRequestId();
+    response.set('x-request-id', requestId);
+    let caller: Caller | undefined;
+    response.on('finish', () =>
+      deps.observe(
+        route.spec.operation,
+        response.statusCode,
+        (performance.now() - startedAt) / 1000,
+      ),
+    );
+    try {
+      const principal = await deps.authenticate(request.get('authorization'));
+      if (principal === undefined) {
+        throw new PlatformError('UNAUTHENTICATED', 'A valid API key is needed.');
+      }
+      const { permission } = route.spec;
+      caller = {
+        tenant: principal.tenant,
+        actor: {
+          subject: principal.subject,
+          kind: principal.kind,
+          roles: principal.roles,
+          via: principal.via,
+        },
+        requestId,
+      };
+      if (permission !== 'any' && !principal.permissions.has(permission)) {
+        throw new PlatformError('FORBIDDEN', `This needs the permission ${permission}.`, {
+          extensions: { permission },
+        });
+      }
+      await answer(request, response, { route, deps, who: { principal, requestId } });
+    } catch (error) {
+      let refusal = asPlatformError(error);
+      if (response.headersSent) return;
+      try {
+        await refuse(response, refusal, { route, deps, requestId, caller });
+      } catch (auditError) {
+        // No audit row, no answer that pretends the refusal was recorded.
+        refusal = asPlatformError(auditError);
+        const code =
+          refusal.code === 'INTERNAL'
+            ? refusal
+            : new PlatformError('STORE_UNAVAILABLE', 'The refusal could not be recorded.');
+        await refuse(response, code, { route, deps, requestId, caller: undefined });
+      }
+    }
+  };
+}

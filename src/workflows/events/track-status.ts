@@ -1,0 +1,27 @@
+import { setCurrentDetails } from '@temporalio/workflow';
+import { setHandler, upsertSearchAttributes } from '@temporalio/workflow';
+import { searchAttributes } from '../../domain/search-attributes.js';
+import { getStatusQuery, type WorkflowStatus } from './messages.js';
+
+/** Moves the status; `details` is the Markdown that the Web UI shows as current details (names and numbers only). */
+export type MoveStatus = (
+  next: Partial<WorkflowStatus> & { state: string },
+  details?: string,
+) => void;
+
+/**
+ * Answers `getStatus`, and keeps Phase and WaitingOn readable in the workflow list. Call it before the first await.
+ */
+export function trackStatus(first: Omit<WorkflowStatus, 'sinceMs'>): MoveStatus {
+  let status: WorkflowStatus = { ...first, sinceMs: Date.now() };
+  setHandler(getStatusQuery, () => status);
+  return (next, details) => {
+    const changed = next.state !== status.state;
+    status = { ...status, ...next, sinceMs: changed ? Date.now() : status.sinceMs };
+    upsertSearchAttributes([
+      { key: searchAttributes.Phase, value: status.state },
+      { key: searchAttributes.WaitingOn, value: status.waitingOn },
+    ]);
+    if (details !== undefined) setCurrentDetails(details);
+  };
+}
