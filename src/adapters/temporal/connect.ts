@@ -1,0 +1,38 @@
+import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
+import type { ClientPlugin } from '@temporalio/client';
+
+/** A client of one namespace and its connection. */
+export interface TemporalClient {
+  client: Client;
+  connection: Connection;
+  close: () => Promise<void>;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Connects, retrying for `patienceMs`: at boot a connect fails at once while the server is still starting.
+ * @param options.connection as `loadClientConnectConfig()` gives it
+ */
+export async function connectTemporal(options: {
+  connection: ConnectionOptions;
+  namespace: string;
+  patienceMs: number;
+  plugins?: ClientPlugin[];
+}): Promise<TemporalClient> {
+  const deadline = performance.now() + options.patienceMs;
+  for (;;) {
+    try {
+      const connection = await Connection.connect(options.connection);
+      const client = new Client({
+        connection,
+        namespace: options.namespace,
+        ...(options.plugins === undefined ? {} : { plugins: options.plugins }),
+      });
+      return { client, connection, close: () => connection.close() };
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await pause(250);
+    }
+  }
+}
