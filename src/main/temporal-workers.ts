@@ -1,0 +1,81 @@
+import {
+  type NativeConnection,
+  Worker,
+  type ActivityInboundCallsInterceptor,
+  type WorkerOptions,
+  type WorkerPlugin,
+} from '@temporalio/worker';
+import { translateErrors } from '../activities/translate-errors.js';
+import type { Config } from '../config.js';
+import { taskQueues, type WorkerRole } from '../domain/task-queues.js';
+import type { Metrics } from './metrics.js';
+
+/** Slots per role: training is heavy and runs one job at a time; inference is short and many. */
+const slots: Record<WorkerRole, number> = {
+  orchestration: 100,
+  inference: 200,
+  etl: 4,
+  training: 1,
+};
+
+const isLocal = (role: WorkerRole): boolean => role === 'inference';
+
+/** Counts and times every activity that a worker runs. */
+const observed = (metrics: Metrics, name: string): ActivityInboundCallsInterceptor => ({
+  execute: async (input, next) => {
+    const startedAt = performance.now();
+    try {
+      const result = await next(input);
+      metrics.observeActivity(name, 'ok', (performance.now() - startedAt) / 1000);
+      return result;
+    } catch (error) {
+      metrics.observeActivity(name, 'failed', (performance.now() - startedAt) / 1000);
+      throw error;
+    }
+  },
+});
+
+/** What all workers of one process share. */
+export interface WorkerParts {
+  connection: NativeConnection;
+  namespace: string;
+  bundle: { code: string } | { codePath: string };
+  activities: Record<string, (...args: never[]) => Promise<unknown>>;
+  metrics: Metrics;
+  plugins?: WorkerPlugin[];
+}
+
+/** One Temporal worker per role, all with one bundle. Versioned only where a deployment is configured. */
+export function createWorkers(config: Config['worker'], parts: WorkerParts): Promise<Worker[]> {
+  const options = (role: WorkerRole): WorkerOptions => ({
+    connection: parts.connection,
+    namespace: parts.namespace,
+    taskQueue: taskQueues[role],
+    workflowBundle: parts.bundle,
+    activities: parts.activities,
+    interceptors: {
+      activity: [
+        (context) => ({ inbound: observed(parts.metrics, context.info.activityType) }),
+        () => ({ inbound: translateErrors }),
+      ],
+    },
+    shutdownGraceTime: config.shutdownGraceMs,
+    stickyQueueScheduleToStartTimeout: '1s',
+    maxCachedWorkflows: config.maxCachedWorkflows,
+    maxConcurrentActivityTaskExecutions: slots[role],
+    ...(isLocal(role) ? { maxConcurrentLocalActivityExecutions: slots[role] } : {}),
+    workflowTaskPollerBehavior: { type: 'autoscaling' },
+    activityTaskPollerBehavior: { type: 'autoscaling' },
+    ...(parts.plugins === undefined ? {} : { plugins: parts.plugins }),
+    ...(config.deployment === undefined
+      ? {}
+      : {
+          workerDeploymentOptions: {
+            useWorkerVersioning: true,
+            version: config.deployment,
+            defaultVersioningBehavior: 'PINNED' as const,
+          },
+        }),
+  });
+  return Promise.all(config.roles.map((role) => Worker.create(options(role))));
+}
