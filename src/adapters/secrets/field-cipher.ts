@@ -1,0 +1,67 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { PlatformError } from '../../domain/errors.js';
+import type { Secrets } from '../../domain/secrets.js';
+
+/** Where a sealed value belongs; bound into it, so that it opens nowhere else. */
+export interface FieldOwner {
+  tenant: string;
+  table: string;
+  column: string;
+  rowId: string;
+}
+
+const FORMAT = 1;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_ID = /^field-v([1-9]\d{0,8})$/;
+
+const unreadable = (internal: string): PlatformError =>
+  new PlatformError('INTERNAL', 'A stored value cannot be read.', { internal });
+
+/** No part holds a zero byte, so that the parts cannot run into each other. */
+function boundTo({ table, column, rowId, tenant }: FieldOwner): Buffer {
+  const parts = [table, column, rowId, tenant];
+  if (parts.some((part) => part.includes('\0'))) throw unreadable('a zero byte in the owner');
+  return Buffer.from(parts.join('\0'));
+}
+
+/**
+ * AES-256-GCM over stored fields with the tenant's key. Layout: version byte 1 ‖ length of the key id (1 byte) ‖ key id
+ * ‖ IV (12) ‖ tag (16) ‖ ciphertext; associated data: table, column, row id, tenant. Later keys rewrite no row.
+ */
+export const createFieldCipher = (secrets: Pick<Secrets, 'fieldKey'>) => ({
+  encrypt: async (owner: FieldOwner, plain: Uint8Array | string): Promise<Buffer> => {
+    const { version, key } = await secrets.fieldKey(owner.tenant);
+    const keyId = Buffer.from(`field-v${version}`);
+    const iv = randomBytes(IV_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', key.reveal(), iv, { authTagLength: TAG_BYTES });
+    cipher.setAAD(boundTo(owner));
+    const body = Buffer.concat([
+      typeof plain === 'string' ? cipher.update(plain, 'utf8') : cipher.update(plain),
+      cipher.final(),
+    ]);
+    const header = Buffer.from([FORMAT, keyId.length]);
+    return Buffer.concat([header, keyId, iv, cipher.getAuthTag(), body]);
+  },
+
+  /** @throws INTERNAL for another owner, another key, a changed byte or an unknown layout */
+  decrypt: async (owner: FieldOwner, sealed: Uint8Array): Promise<Buffer> => {
+    const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+    const ivAt = 2 + (bytes[1] ?? 0);
+    const tagAt = ivAt + IV_BYTES;
+    const bodyAt = tagAt + TAG_BYTES;
+    if (bytes[0] !== FORMAT || bytes.length < bodyAt) throw unreadable('unknown field layout');
+    const version = KEY_ID.exec(bytes.toString('latin1', 2, ivAt))?.[1];
+    if (version === undefined) throw unreadable('unknown field key id');
+    const { key } = await secrets.fieldKey(owner.tenant, Number(version));
+    const decipher = createDecipheriv('aes-256-gcm', key.reveal(), bytes.subarray(ivAt, tagAt), {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAAD(boundTo(owner)).setAuthTag(bytes.subarray(tagAt, bodyAt));
+    try {
+      return Buffer.concat([decipher.update(bytes.subarray(bodyAt)), decipher.final()]);
+    } catch (error) {
+      throw unreadable(`field ${owner.table}.${owner.column}: ${String(error)}`);
+    }
+  },
+});
