@@ -24,7 +24,14 @@ export interface Refusal {
   errors: FieldError[];
 }
 
-const TRAINABLE: readonly FieldType[] = ['number', 'integer', 'boolean', 'categorical', 'string'];
+const TRAINABLE: readonly FieldType[] = [
+  'number',
+  'integer',
+  'boolean',
+  'categorical',
+  'string',
+  'timestamp',
+];
 
 const protectedFields = (choice: FeatureChoice): Set<string> =>
   new Set([
