@@ -105,6 +105,12 @@ export const createAuditStore = (db: Database) => ({
     return { rows: rows.map(chainRow), leaves };
   },
 
+  /** The hash of one link; undefined where it is gone. */
+  hashAt: async (tenant: string, seq: number): Promise<Uint8Array | undefined> => {
+    const [row] = await db.call('select hash from audit_page($1, $2, $2)', [tenant, seq]);
+    return row?.hash as Uint8Array | undefined;
+  },
+
   /** Tenants that have leaves to seal (role anneal_worker). */
   tenantsToSeal: async (): Promise<string[]> =>
     (await db.call('select t from audit_open_tenants() as t', [])).map((row) => String(row.t)),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { apiKeyIdSchema, envSchema, nameSchema, principalIdSchema } from '../ids.js';
+import { envSchema, nameSchema, principalIdSchema } from '../ids.js';
 import { permissions, roles, type Permission } from './permissions.js';
 
 /** The tenant id of the system audit chain; no tenant may take it. */
@@ -44,7 +44,7 @@ export const setRolesSchema = z.strictObject({ roles: rolesSchema });
 
 export const principalViewSchema = z
   .object({
-    id: principalIdSchema,
+    id: z.string(),
     kind: principalKindSchema,
     name: z.string(),
     roles: z.array(z.enum(roles)),
@@ -52,8 +52,8 @@ export const principalViewSchema = z
     disabledAt: z.iso.datetime().optional(),
   })
   .meta({ id: 'Principal' });
-/** A principal as it is listed, ids unbranded. */
-export type PrincipalView = z.input<typeof principalViewSchema>;
+/** A principal as it is listed. */
+export type PrincipalView = z.infer<typeof principalViewSchema>;
 
 export const createApiKeySchema = z.strictObject({
   principalId: principalIdSchema,
@@ -67,8 +67,8 @@ export type CreateApiKey = z.infer<typeof createApiKeySchema>;
 
 export const apiKeyViewSchema = z
   .object({
-    id: apiKeyIdSchema,
-    principalId: principalIdSchema,
+    id: z.string(),
+    principalId: z.string(),
     env: envSchema,
     prefix: z.string().meta({ description: 'The part of the key that may be shown.' }),
     lastFour: z.string(),
@@ -80,7 +80,7 @@ export const apiKeyViewSchema = z
   })
   .meta({ id: 'ApiKey' });
 /** A key as it is listed: nothing of its secret but the last four characters. */
-export type ApiKeyView = z.input<typeof apiKeyViewSchema>;
+export type ApiKeyView = z.infer<typeof apiKeyViewSchema>;
 
 export const issuedApiKeySchema = z
   .object({
