@@ -27,7 +27,8 @@ const MAX_UNDEFINED_SHARE = 0.05;
  * @returns null if more than 5 % of the values are undefined (NaN), or there are none
  */
 export function percentileInterval(values: Float64Array, confidence = 0.95): Interval | null {
-  const defined = values.filter((value) => !Number.isNaN(value)).sort();
+  // NaN alone differs from itself.
+  const defined = values.filter((value) => value === value).sort();
   if (defined.length === 0 || defined.length < values.length * (1 - MAX_UNDEFINED_SHARE))
     return null;
   const quantile = (share: number): number => {

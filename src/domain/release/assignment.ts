@@ -24,9 +24,9 @@ export interface Assignment {
  */
 export function bucketOf(digest: Uint8Array): number {
   if (digest.length < 8) throw new RangeError('a bucket needs 8 bytes of digest');
-  let value = 0n;
-  for (const byte of digest.subarray(0, 8)) value = (value << 8n) | BigInt(byte);
-  return Number(value % BigInt(WHOLE_BP));
+  let rest = 0;
+  for (const byte of digest.subarray(0, 8)) rest = (rest * 256 + byte) % WHOLE_BP;
+  return rest;
 }
 
 /**
