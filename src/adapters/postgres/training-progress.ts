@@ -1,0 +1,306 @@
+import type { DatasetContract } from '../../domain/datasets/dataset-contract.js';
+import { PlatformError } from '../../domain/errors.js';
+import type { Caller } from '../../domain/events/mutation.js';
+import {
+  isFinalTrainingState,
+  trainingPlanSchema,
+  type RunFailure,
+  type TrainingPlan,
+  type TrainingResult,
+  type TrainingState,
+} from '../../domain/training/contract.js';
+import { checkSnapshotUse } from '../../domain/training/plan-training.js';
+import type { CheckpointRef, MetricPoint } from '../../domain/training/trainer.js';
+import type { Database, Tx } from './database.js';
+import { mutate } from './mutate.js';
+import type { Prisma, TrainingRun } from './generated/client.js';
+import { readSnapshot } from './training-ground.js';
+import { lockRun } from './training.js';
+
+/** A snapshot that a run reads rows of. */
+export interface RunSnapshot {
+  snapshotId: string;
+  contract: DatasetContract;
+  profileRef: string;
+  parts: { ref: string; rows: number }[];
+}
+
+/** A run as its activities see it. */
+export interface RunFacts {
+  runId: string;
+  plan: TrainingPlan;
+  requestedBy: string;
+  state: string;
+  cancelRequested: boolean;
+  /** Since the trainer first started, by the clock of the database; 0 before. */
+  elapsedMs: number;
+  snapshot: RunSnapshot;
+  evaluationSnapshot: RunSnapshot | undefined;
+}
+
+/** Progress of a trainer: rows that are there before a heartbeat names them. */
+export interface RunProgress {
+  metrics: readonly MetricPoint[];
+  checkpoint?: CheckpointRef | undefined;
+  attempt: number;
+  lines: readonly string[];
+}
+
+const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
+
+/** Why the snapshots of a run may no longer be used; undefined where they may. */
+export async function findSnapshotRefusal(
+  tx: Tx,
+  tenant: string,
+  plan: Pick<TrainingPlan, 'snapshotId' | 'evaluationSnapshotId' | 'purpose'>,
+): Promise<RunFailure | undefined> {
+  const ids = { snapshotId: plan.snapshotId, evaluationSnapshotId: plan.evaluationSnapshotId };
+  for (const [field, id] of Object.entries(ids)) {
+    if (id === undefined) continue;
+    const snapshot = (await readSnapshot(tx, tenant, id)) ?? {
+      snapshotId: id,
+      state: 'DELETED',
+      purposes: [],
+    };
+    const refused = checkSnapshotUse(snapshot, { purpose: plan.purpose, pointer: `/${field}` });
+    if (refused !== undefined)
+      return { code: refused.code, message: refused.message, errors: refused.errors };
+  }
+  return undefined;
+}
+
+async function readFacts(tx: Tx, tenant: string, row: TrainingRun): Promise<RunFacts> {
+  const plan = trainingPlanSchema.parse(row.input);
+  const [clock] = await tx.$queryRaw<{ elapsed: number | null }[]>`
+    select (extract(epoch from clock_timestamp() - started_at) * 1000)::float8 as elapsed
+    from training_run where tenant_id = ${tenant} and run_id = ${row.runId}`;
+  const snapshot = await readSnapshot(tx, tenant, plan.snapshotId);
+  if (snapshot === undefined) throw new PlatformError('NOT_FOUND', 'The snapshot is gone.');
+  return {
+    runId: row.runId,
+    plan,
+    requestedBy: row.requestedBy,
+    state: row.state,
+    cancelRequested: row.cancel !== null,
+    elapsedMs: Math.max(0, clock?.elapsed ?? 0),
+    snapshot,
+    evaluationSnapshot: await readSnapshot(tx, tenant, plan.evaluationSnapshotId),
+  };
+}
+
+const order: readonly string[] = [
+  'QUEUED',
+  'ADMITTED',
+  'RUNNING',
+  'EVALUATING_HOLDOUT',
+  'PACKAGING',
+];
+
+/** QUEUED → ADMITTED, if nobody cancelled and the snapshots may still be used; else says why not. */
+const admitRun =
+  (db: Database) =>
+  (
+    caller: Caller,
+    runId: string,
+  ): Promise<{ admitted: boolean; cancelled?: boolean; refused?: RunFailure }> =>
+    mutate<{ admitted: boolean; cancelled?: boolean; refused?: RunFailure }>(
+      db,
+      caller,
+      async (tx) => {
+        const row = await lockRun(tx, caller.tenant, runId);
+        const unchanged = (body: {
+          admitted: boolean;
+          cancelled?: boolean;
+          refused?: RunFailure;
+        }) => ({
+          status: 200,
+          body,
+          audit: [],
+        });
+        if (row.cancel !== null) return unchanged({ admitted: false, cancelled: true });
+        const plan = trainingPlanSchema.parse(row.input);
+        const refused = await findSnapshotRefusal(tx, caller.tenant, plan);
+        if (refused !== undefined) return unchanged({ admitted: false, refused });
+        if (row.state !== 'QUEUED') return unchanged({ admitted: true });
+        await tx.trainingRun.update({
+          where: { tenantId_runId: { tenantId: caller.tenant, runId } },
+          data: { state: 'ADMITTED' },
+        });
+        return {
+          status: 200,
+          body: { admitted: true },
+          audit: {
+            action: 'training.admitted',
+            resource: { type: 'training-run', id: runId },
+            before: { state: 'QUEUED' },
+            after: { state: 'ADMITTED' },
+          },
+        };
+      },
+    ).then(({ body }) => body);
+
+/**
+ * Moves a run forward to a stage and answers its facts; a run that is already there or further stays. The first
+ * RUNNING sets the time that the wall clock counts from.
+ * @throws ILLEGAL_TRANSITION where the run is over
+ */
+const enterStage =
+  (db: Database) =>
+  (
+    caller: Caller,
+    runId: string,
+    stage: 'RUNNING' | 'EVALUATING_HOLDOUT' | 'PACKAGING',
+  ): Promise<RunFacts> =>
+    mutate(db, caller, async (tx) => {
+      const row = await lockRun(tx, caller.tenant, runId);
+      if (isFinalTrainingState(row.state))
+        throw new PlatformError('ILLEGAL_TRANSITION', `The run is ${row.state}.`, {
+          extensions: { from: row.state, to: stage, allowed: [] },
+        });
+      const moves = order.indexOf(row.state) < order.indexOf(stage);
+      if (moves) {
+        await tx.$executeRaw`update training_run
+        set state = ${stage}, started_at = coalesce(started_at, clock_timestamp())
+        where tenant_id = ${caller.tenant} and run_id = ${runId}`;
+      }
+      const facts = await readFacts(tx, caller.tenant, moves ? { ...row, state: stage } : row);
+      return {
+        status: 200,
+        body: facts,
+        audit: moves
+          ? {
+              action: `training.${stage.toLowerCase()}`,
+              resource: { type: 'training-run', id: runId },
+              before: { state: row.state },
+              after: { state: stage },
+            }
+          : [],
+      };
+    }).then(({ body }) => body);
+
+/** Writes metric points, a checkpoint row and log lines; what is already there stays as it is. */
+const recordProgress =
+  (db: Database) =>
+  (tenant: string, runId: string, progress: RunProgress): Promise<void> =>
+    db.withTenant(tenant, async (tx) => {
+      const { metrics, checkpoint, lines, attempt } = progress;
+      if (metrics.length > 0)
+        await tx.trainingMetric.createMany({
+          data: metrics.map((point) => ({ tenantId: tenant, runId, ...point })),
+          skipDuplicates: true,
+        });
+      if (checkpoint !== undefined)
+        await tx.trainingCheckpoint.createMany({
+          data: [{ tenantId: tenant, runId, attempt, ...checkpoint }],
+          skipDuplicates: true,
+        });
+      if (lines.length === 0) return;
+      const last = await tx.trainingLog.aggregate({
+        where: { tenantId: tenant, runId },
+        _max: { seq: true },
+      });
+      const first = (last._max.seq ?? 0) + 1;
+      await tx.trainingLog.createMany({
+        data: lines.map((line, at) => ({ tenantId: tenant, runId, seq: first + at, line })),
+        skipDuplicates: true,
+      });
+    });
+
+/** Checkpoints of a run, newest first. */
+const listCheckpoints =
+  (db: Database) =>
+  (tenant: string, runId: string): Promise<CheckpointRef[]> =>
+    db.withTenant(tenant, async (tx) => {
+      const rows = await tx.trainingCheckpoint.findMany({
+        where: { tenantId: tenant, runId },
+        orderBy: { step: 'desc' },
+      });
+      return rows.map(({ step, ref, sha256 }) => ({ step, ref, sha256 }));
+    });
+
+/** Forgets a checkpoint whose bytes do not match, so that the step can be written again. */
+const dropCheckpoint =
+  (db: Database) =>
+  (tenant: string, runId: string, step: number): Promise<void> =>
+    db.withTenant(tenant, async (tx) => {
+      await tx.trainingCheckpoint.deleteMany({ where: { tenantId: tenant, runId, step } });
+    });
+
+/** Adds what a stage has measured to the result of the run. */
+const recordResult =
+  (db: Database) =>
+  (tenant: string, runId: string, result: TrainingResult): Promise<void> =>
+    db.withTenant(tenant, async (tx) => {
+      await tx.$executeRaw`update training_run
+      set result = coalesce(result, '{}'::jsonb) || ${json(result)}::jsonb
+      where tenant_id = ${tenant} and run_id = ${runId}`;
+    });
+
+/** True where someone asked to cancel the run. */
+const isCancelRequested =
+  (db: Database) =>
+  (tenant: string, runId: string): Promise<boolean> =>
+    db.withTenant(tenant, async (tx) => {
+      const row = await tx.trainingRun.findUnique({
+        where: { tenantId_runId: { tenantId: tenant, runId } },
+        select: { cancel: true },
+      });
+      return row !== null && row.cancel !== null;
+    });
+
+/** Ends a run without a version; a run that is already over keeps its end, which is answered. */
+const settleRun =
+  (db: Database) =>
+  (
+    caller: Caller,
+    runId: string,
+    end: {
+      state: 'FAILED' | 'CANCELLED' | 'BUDGET_EXCEEDED' | 'REJECTED_INPUT';
+      failure?: RunFailure | undefined;
+    },
+  ): Promise<{ state: TrainingState; version?: number }> =>
+    mutate<{ state: TrainingState; version?: number }>(db, caller, async (tx) => {
+      const row = await lockRun(tx, caller.tenant, runId);
+      if (isFinalTrainingState(row.state))
+        return {
+          status: 200,
+          body: { state: row.state, ...(row.version === null ? {} : { version: row.version }) },
+          audit: [],
+        };
+      const { state, failure } = end;
+      await tx.trainingRun.update({
+        where: { tenantId_runId: { tenantId: caller.tenant, runId } },
+        data: { state, endedAt: new Date(), ...(failure ? { failure: json(failure) } : {}) },
+      });
+      const verb = state.toLowerCase();
+      return {
+        status: 200,
+        body: { state },
+        events: [
+          {
+            type: `anneal.training.${verb}.v1`,
+            subject: `training-runs/${runId}`,
+            data: { runId, model: row.model, state, ...(failure ? { code: failure.code } : {}) },
+          },
+        ],
+        audit: {
+          action: `training.${verb}`,
+          resource: { type: 'training-run', id: runId },
+          before: { state: row.state },
+          after: { state, ...(failure ? { code: failure.code } : {}) },
+        },
+      };
+    }).then(({ body }) => body);
+
+/** Training runs as their workflow drives them (role anneal_worker). Every function may be repeated. */
+export const createTrainingProgressStore = (db: Database) => ({
+  admitRun: admitRun(db),
+  enterStage: enterStage(db),
+  recordProgress: recordProgress(db),
+  listCheckpoints: listCheckpoints(db),
+  dropCheckpoint: dropCheckpoint(db),
+  recordResult: recordResult(db),
+  isCancelRequested: isCancelRequested(db),
+  settleRun: settleRun(db),
+});
+export type TrainingProgressStore = ReturnType<typeof createTrainingProgressStore>;
