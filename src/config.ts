@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { workerRoles, type WorkerRole } from './domain/task-queues.js';
 import { DAY_MS } from './domain/units.js';
@@ -117,6 +118,8 @@ export const environmentSchema = z.object({
   TEMPORAL_WORKER_BUILD_ID: z.string().optional().describe('Worker build id.'),
 });
 
+type ConnectionSettings = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
+
 /** Configuration with meaning: paths absolute, lists parsed, contradictions refused. */
 export interface Config {
   api: {
@@ -153,6 +156,8 @@ export interface Config {
     uiUrl: string;
     retentionMs: number;
     cliSha256: string | undefined;
+    /** TLS, API key and address as `TEMPORAL_*` and its profile file give them; `address` stands in where none is set. */
+    connection: (address?: string) => ConnectionSettings;
   };
   stateDir: string;
   cacheDir: string;
@@ -234,6 +239,10 @@ function nested(env: Environment): Config {
       uiUrl: env.ANNEAL_TEMPORAL_UI_URL ?? `http://127.0.0.1:${env.ANNEAL_TEMPORAL_UI_PORT}`,
       retentionMs: env.ANNEAL_RETENTION_MS,
       cliSha256: env.ANNEAL_TEMPORAL_CLI_SHA256,
+      connection: (address) => {
+        const { connectionOptions } = loadClientConnectConfig();
+        return { ...connectionOptions, ...(address === undefined ? {} : { address }) };
+      },
     },
     stateDir: resolve(env.ANNEAL_STATE_DIR),
     cacheDir: resolve(env.ANNEAL_CACHE_DIR ?? join(cacheHome, 'anneal')),

@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../adapters/postgres/embedded.js';
+import { migrate, type MigrationReport } from '../adapters/postgres/migrate.js';
+import { provision, type RolePasswords, type RoleUrls } from '../adapters/postgres/provision.js';
+import { serverProcesses } from '../adapters/processes/server-processes.js';
+import { connectTemporal } from '../adapters/temporal/connect.js';
+import { startTemporalDevServer, type DevServer } from '../adapters/temporal/dev-server.js';
+import { findTemporal, type FoundTemporal } from '../adapters/temporal/find-temporal.js';
+import { registerSearchAttributes } from '../adapters/temporal/register-search-attributes.js';
+import { setNamespaceRetention } from '../adapters/temporal/set-namespace-retention.js';
+import { childEnv, type Config } from '../config.js';
+import { projectFolder } from './project-folder.js';
+
+type Say = (line: string) => void;
+
+interface DevPasswords extends RolePasswords {
+  superuser: string;
+}
+
+const newPassword = (): string => randomBytes(24).toString('base64url');
+
+/** The bundled database's passwords: made once, kept 0600 beside the keys. */
+async function devPasswords(stateDir: string): Promise<DevPasswords> {
+  const path = join(stateDir, 'keys', 'postgres.json');
+  const known = await readFile(path, 'utf8').catch(() => undefined);
+  if (known !== undefined) return JSON.parse(known) as DevPasswords;
+  await mkdir(join(stateDir, 'keys'), { recursive: true, mode: 0o700 });
+  const made: DevPasswords = {
+    superuser: newPassword(),
+    anneal_owner: newPassword(),
+    anneal_api: newPassword(),
+    anneal_worker: newPassword(),
+    anneal_relay: newPassword(),
+  };
+  const file = await open(path, 'wx', 0o600);
+  await file.writeFile(JSON.stringify(made, null, 2));
+  await file.sync();
+  await file.close();
+  return made;
+}
+
+/** The bundled Postgres, migrated, and its URLs. */
+export interface DevPostgres {
+  server: EmbeddedPostgres;
+  urls: RoleUrls;
+  migrations: MigrationReport;
+}
+
+/** Starts the bundled Postgres on the state folder, provisions roles and database, and migrates. */
+export async function startDevPostgres(config: Config, say: Say): Promise<DevPostgres> {
+  const { superuser, ...passwords } = await devPasswords(config.stateDir);
+  const server = await startEmbeddedPostgres({
+    stateDir: config.stateDir,
+    port: config.postgres.port,
+    superuserPassword: superuser,
+    processes: serverProcesses,
+    env: childEnv(),
+    log: say,
+  });
+  const urls = await provision(server.adminUrl, passwords, {
+    database: 'anneal',
+    rolesSql: projectFolder('prisma/roles.sql'),
+  });
+  const migrations = await migrate(urls.owner, projectFolder('prisma/migrations'));
+  return { server, urls, migrations };
+}
+
+/** The Temporal server in use: ours, or somebody's cluster. */
+export interface DevTemporal {
+  found: FoundTemporal;
+  address: string;
+  server: DevServer | undefined;
+}
+
+/** Finds or obtains a Temporal server, starts it where it is a binary, and readies its namespace. */
+export async function startDevTemporal(config: Config, say: Say): Promise<DevTemporal> {
+  const found = await findTemporal({
+    address: config.temporal.address,
+    env: childEnv(),
+    cacheDir: config.cacheDir,
+    devServerSource: projectFolder('tools/temporal-dev'),
+    fetch,
+    cliSha256: config.temporal.cliSha256,
+    log: say,
+  });
+  const server =
+    found.kind === 'address'
+      ? undefined
+      : await startTemporalDevServer({
+          binary: found.path,
+          processes: serverProcesses,
+          port: config.temporal.port,
+          uiPort: config.temporal.uiPort,
+          namespace: config.temporal.namespace,
+          dbFilename: join(config.stateDir, 'temporal.db'),
+          logFile: join(config.stateDir, 'logs', 'temporal.log'),
+          env: childEnv(),
+          log: say,
+        });
+  const address = found.kind === 'address' ? found.address : (server?.address ?? '');
+  const { namespace } = config.temporal;
+  const { connection, close } = await connectTemporal({
+    connection: config.temporal.connection(address),
+    namespace,
+    patienceMs: 20_000,
+  });
+  await registerSearchAttributes(connection, namespace);
+  if (server !== undefined)
+    await setNamespaceRetention(connection, namespace, config.temporal.retentionMs);
+  await close();
+  return { found, address, server };
+}
+
+const isOpen = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createConnection({ host, port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+
+/** Refuses to start where a port of ours is taken, naming the variable that moves it. */
+export async function assertPortsFree(config: Config): Promise<void> {
+  const wanted: [string, number][] = [
+    ['ANNEAL_API_PORT', config.api.port],
+    ['ANNEAL_INTERNAL_PORT', config.api.internalPort],
+    ['ANNEAL_WORKER_METRICS_PORT', config.worker.metricsPort],
+    ['ANNEAL_TEMPORAL_METRICS_PORT', config.worker.temporalMetricsPort],
+  ];
+  for (const [variable, port] of wanted) {
+    if (port !== 0 && (await isOpen('127.0.0.1', port))) {
+      throw new Error(
+        `port ${port} is busy; set ${variable} to a free one, for example ${variable}=${port + 100} npm start`,
+      );
+    }
+  }
+}
+
+/** Holds the state folder for one `npm start` at a time. A lock whose process is gone is taken over. */
+export async function lockState(stateDir: string): Promise<void> {
+  await mkdir(join(stateDir, 'logs'), { recursive: true });
+  const path = join(stateDir, 'start.pid');
+  const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
+  if (holder > 0 && holder !== process.pid && (await isLauncher(holder))) {
+    throw new Error(
+      `another \`npm start\` (process ${holder}) uses ${stateDir}; stop it first, or set ANNEAL_STATE_DIR and the ports`,
+    );
+  }
+  await writeFile(path, String(process.pid));
+}
+
+/** True where the process is alive and is a launcher: a recycled process id must not lock us out. */
+async function isLauncher(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'src/main/dev');
+  return command.includes('main/dev');
+}

@@ -1,0 +1,1 @@
+export { awaitApproval } from './await-approval.js';

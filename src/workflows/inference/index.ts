@@ -1,0 +1,2 @@
+export { infer } from './infer.js';
+export { inferShadow } from './infer-shadow.js';

@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { connectTemporal, type TemporalClient } from '../../src/adapters/temporal/connect.js';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { translateErrors } from '../../src/activities/translate-errors.js';
+import { workerRoles } from '../../src/domain/task-queues.js';
+
+const required = (name: string): string => {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: run tests through \`npm test\``);
+  return value;
+};
+
+/** A connection to the run's Temporal server with a namespace of this test file alone. */
+export interface TestTemporal extends TemporalClient {
+  address: string;
+  namespace: string;
+  native: NativeConnection;
+  /** Workers on all four queues with these activities; stop them before the test ends. */
+  startWorkers: (
+    activities: object,
+    options?: Partial<WorkerOptions>,
+  ) => Promise<{ stop: () => Promise<void> }>;
+  stop: () => Promise<void>;
+}
+
+/**
+ * Connects a test file to the run's server. Every file gets its own namespace, because the queues are named by role:
+ * workers of two files never take each other's tasks.
+ */
+export async function connectTestTemporal(): Promise<TestTemporal> {
+  const address = required('ANNEAL_TEST_TEMPORAL_ADDRESS');
+  const namespace = `test-${randomBytes(6).toString('hex')}`;
+  const temporal = await connectTemporal({
+    connection: { address },
+    namespace,
+    patienceMs: 20_000,
+  });
+  await temporal.connection.workflowService.registerNamespace({
+    namespace,
+    workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+  });
+  const { registerSearchAttributes } =
+    await import('../../src/adapters/temporal/register-search-attributes.js');
+  await usable(temporal, namespace);
+  await registerSearchAttributes(temporal.connection, namespace);
+  const native = await NativeConnection.connect({ address });
+  const startWorkers: TestTemporal['startWorkers'] = async (activities, options = {}) => {
+    const workers = await Promise.all(
+      workerRoles.map((taskQueue) =>
+        Worker.create({
+          connection: native,
+          namespace,
+          taskQueue,
+          workflowBundle: { codePath: required('ANNEAL_WORKFLOW_BUNDLE') },
+          activities,
+          interceptors: { activity: [() => ({ inbound: translateErrors })] },
+          stickyQueueScheduleToStartTimeout: '1s',
+          maxCachedWorkflows: 100,
+          ...options,
+        }),
+      ),
+    );
+    const runs = workers.map((worker) => worker.run());
+    return {
+      stop: async () => {
+        for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+        await Promise.all(runs);
+      },
+    };
+  };
+  return {
+    ...temporal,
+    address,
+    namespace,
+    native,
+    startWorkers,
+    stop: async () => {
+      await native.close();
+      await temporal.close();
+    },
+  };
+}
+
+/** A new namespace is known to the frontend's cache a moment after it is registered. */
+async function usable(temporal: TemporalClient, namespace: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await temporal.connection.workflowService.describeNamespace({ namespace });
+      return;
+    } catch (error) {
+      if (tries > 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
