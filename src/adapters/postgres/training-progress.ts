@@ -1,50 +1,28 @@
-import type { DatasetContract } from '../../domain/datasets/dataset-contract.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller, Change } from '../../domain/events/mutation.js';
 import {
   isFinalTrainingState,
   trainingPlanSchema,
+  trainingResultSchema,
   type RunFailure,
   type TrainingPlan,
   type TrainingResult,
-  type TrainingState,
 } from '../../domain/training/contract.js';
 import { checkSnapshotUse } from '../../domain/training/plan-training.js';
-import type { CheckpointRef, MetricPoint } from '../../domain/training/trainer.js';
+import type {
+  Admission,
+  RunEnd,
+  RunFacts,
+  RunOutcome,
+  RunProgress,
+  TrainingStage,
+} from '../../domain/training/run-facts.js';
+import type { CheckpointRef } from '../../domain/training/trainer.js';
 import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';
 import type { Prisma, TrainingRun } from './generated/client.js';
 import { readSnapshot } from './training-ground.js';
 import { lockRun } from './training.js';
-
-/** A snapshot that a run reads rows of. */
-export interface RunSnapshot {
-  snapshotId: string;
-  contract: DatasetContract;
-  profileRef: string;
-  parts: { ref: string; rows: number }[];
-}
-
-/** A run as its activities see it. */
-export interface RunFacts {
-  runId: string;
-  plan: TrainingPlan;
-  requestedBy: string;
-  state: string;
-  cancelRequested: boolean;
-  /** Since the trainer first started, by the clock of the database; 0 before. */
-  elapsedMs: number;
-  snapshot: RunSnapshot;
-  evaluationSnapshot: RunSnapshot | undefined;
-}
-
-/** Progress of a trainer: rows that are there before a heartbeat names them. */
-export interface RunProgress {
-  metrics: readonly MetricPoint[];
-  checkpoint?: CheckpointRef | undefined;
-  attempt: number;
-  lines: readonly string[];
-}
 
 const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
 
@@ -81,10 +59,10 @@ async function readFacts(tx: Tx, tenant: string, row: TrainingRun): Promise<RunF
     plan,
     requestedBy: row.requestedBy,
     state: row.state,
-    cancelRequested: row.cancel !== null,
     elapsedMs: Math.max(0, clock?.elapsed ?? 0),
     snapshot,
     evaluationSnapshot: await readSnapshot(tx, tenant, plan.evaluationSnapshotId),
+    result: trainingResultSchema.parse(row.result ?? {}),
   };
 }
 
@@ -96,48 +74,36 @@ const order: readonly string[] = [
   'PACKAGING',
 ];
 
+const unchanged = <B>(body: B): Change<B> => ({ status: 200, body, audit: [] });
+
 /** QUEUED → ADMITTED, if nobody cancelled and the snapshots may still be used; else says why not. */
 const admitRun =
   (db: Database) =>
-  (
-    caller: Caller,
-    runId: string,
-  ): Promise<{ admitted: boolean; cancelled?: boolean; refused?: RunFailure }> =>
-    mutate<{ admitted: boolean; cancelled?: boolean; refused?: RunFailure }>(
-      db,
-      caller,
-      async (tx) => {
-        const row = await lockRun(tx, caller.tenant, runId);
-        const unchanged = (body: {
-          admitted: boolean;
-          cancelled?: boolean;
-          refused?: RunFailure;
-        }) => ({
-          status: 200,
-          body,
-          audit: [],
-        });
-        if (row.cancel !== null) return unchanged({ admitted: false, cancelled: true });
-        const plan = trainingPlanSchema.parse(row.input);
-        const refused = await findSnapshotRefusal(tx, caller.tenant, plan);
-        if (refused !== undefined) return unchanged({ admitted: false, refused });
-        if (row.state !== 'QUEUED') return unchanged({ admitted: true });
-        await tx.trainingRun.update({
-          where: { tenantId_runId: { tenantId: caller.tenant, runId } },
-          data: { state: 'ADMITTED' },
-        });
-        return {
-          status: 200,
-          body: { admitted: true },
-          audit: {
-            action: 'training.admitted',
-            resource: { type: 'training-run', id: runId },
-            before: { state: 'QUEUED' },
-            after: { state: 'ADMITTED' },
-          },
-        };
-      },
-    ).then(({ body }) => body);
+  async (caller: Caller, runId: string): Promise<Admission> => {
+    const { body } = await mutate<Admission>(db, caller, async (tx) => {
+      const row = await lockRun(tx, caller.tenant, runId);
+      if (row.cancel !== null) return unchanged<Admission>({ kind: 'CANCELLED' });
+      const plan = trainingPlanSchema.parse(row.input);
+      const failure = await findSnapshotRefusal(tx, caller.tenant, plan);
+      if (failure !== undefined) return unchanged<Admission>({ kind: 'REFUSED', failure });
+      if (row.state !== 'QUEUED') return unchanged<Admission>({ kind: 'ADMITTED' });
+      await tx.trainingRun.update({
+        where: { tenantId_runId: { tenantId: caller.tenant, runId } },
+        data: { state: 'ADMITTED' },
+      });
+      return {
+        status: 200,
+        body: { kind: 'ADMITTED' },
+        audit: {
+          action: 'training.admitted',
+          resource: { type: 'training-run', id: runId },
+          before: { state: 'QUEUED' },
+          after: { state: 'ADMITTED' },
+        },
+      };
+    });
+    return body;
+  };
 
 /**
  * Moves a run forward to a stage and answers its facts; a run that is already there or further stays. The first
@@ -146,11 +112,7 @@ const admitRun =
  */
 const enterStage =
   (db: Database) =>
-  (
-    caller: Caller,
-    runId: string,
-    stage: 'RUNNING' | 'EVALUATING_HOLDOUT' | 'PACKAGING',
-  ): Promise<RunFacts> =>
+  (caller: Caller, runId: string, stage: TrainingStage): Promise<RunFacts> =>
     mutate(db, caller, async (tx) => {
       const row = await lockRun(tx, caller.tenant, runId);
       if (isFinalTrainingState(row.state))
@@ -183,7 +145,7 @@ const recordProgress =
   (db: Database) =>
   (tenant: string, runId: string, progress: RunProgress): Promise<void> =>
     db.withTenant(tenant, async (tx) => {
-      const { metrics, checkpoint, lines, attempt } = progress;
+      const { metrics = [], checkpoint, lines = [], attempt } = progress;
       if (metrics.length > 0)
         await tx.trainingMetric.createMany({
           data: metrics.map((point) => ({ tenantId: tenant, runId, ...point })),
@@ -251,23 +213,13 @@ const isCancelRequested =
 /** Ends a run without a version; a run that is already over keeps its end, which is answered. */
 const settleRun =
   (db: Database) =>
-  (
-    caller: Caller,
-    runId: string,
-    end: {
-      state: 'FAILED' | 'CANCELLED' | 'BUDGET_EXCEEDED' | 'REJECTED_INPUT';
-      failure?: RunFailure | undefined;
-    },
-  ): Promise<{ state: TrainingState; version?: number }> =>
-    mutate<{ state: TrainingState; version?: number }>(db, caller, async (tx) => {
+  async (caller: Caller, runId: string, end: RunEnd): Promise<RunOutcome> => {
+    const { body } = await mutate<RunOutcome>(db, caller, async (tx) => {
       const row = await lockRun(tx, caller.tenant, runId);
       if (isFinalTrainingState(row.state))
-        return {
-          status: 200,
-          body: { state: row.state, ...(row.version === null ? {} : { version: row.version }) },
-          audit: [],
-        };
+        return unchanged<RunOutcome>({ state: row.state, version: row.version ?? undefined });
       const { state, failure } = end;
+      const code = failure === undefined ? {} : { code: failure.code };
       await tx.trainingRun.update({
         where: { tenantId_runId: { tenantId: caller.tenant, runId } },
         data: { state, endedAt: new Date(), ...(failure ? { failure: json(failure) } : {}) },
@@ -280,17 +232,19 @@ const settleRun =
           {
             type: `anneal.training.${verb}.v1`,
             subject: `training-runs/${runId}`,
-            data: { runId, model: row.model, state, ...(failure ? { code: failure.code } : {}) },
+            data: { runId, model: row.model, state, ...code },
           },
         ],
         audit: {
           action: `training.${verb}`,
           resource: { type: 'training-run', id: runId },
           before: { state: row.state },
-          after: { state, ...(failure ? { code: failure.code } : {}) },
+          after: { state, ...code },
         },
       };
-    }).then(({ body }) => body);
+    });
+    return body;
+  };
 
 /** Training runs as their workflow drives them (role anneal_worker). Every function may be repeated. */
 export const createTrainingProgressStore = (db: Database) => ({
