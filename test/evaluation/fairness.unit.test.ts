@@ -312,6 +312,26 @@ describe('change of fairness against a reference', () => {
     }
   });
 
+  it('against a model that selects nobody is the fairness of the model itself, by label too', () => {
+    const rows = drawRows(createRandom(8), RATES);
+    const random = createRandom(9);
+    // Selection that follows the label, more so in one group: strata must not be mixed up.
+    const selected = rows.labels.map((label, i) =>
+      random.uniform() < (label === 1 ? 0.8 : 0.1) - 0.05 * (rows.column.codes[i] ?? 0) ? 1 : 0,
+    );
+    const referenceSelected = new Uint8Array(selected.length);
+    const how = { seed: 2, resamples: 8_000 };
+    const own = measureFairness({ ...rows, selected }, how).measures;
+    const change = compareFairness({ ...rows, selected, referenceSelected }, how);
+    for (const metric of ['demographic_parity_difference', 'equalized_odds_difference'] as const) {
+      expect(change[metric].value).toBeCloseTo(own[metric].value, 12);
+      const one = percentileInterval(own[metric].samples);
+      const two = percentileInterval(change[metric].samples);
+      expect(Math.abs((one?.low ?? 0) - (two?.low ?? 1))).toBeLessThan(0.005);
+      expect(Math.abs((one?.high ?? 0) - (two?.high ?? 1))).toBeLessThan(0.005);
+    }
+  });
+
   it('has the distribution of resampling both models by the same rows', () => {
     const rows = drawRows(createRandom(5), RATES);
     const random = createRandom(6);

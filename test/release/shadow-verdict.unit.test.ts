@@ -163,8 +163,26 @@ describe('shadow verdict', () => {
     });
     expect(state(labelled(200, 60))).toEqual(['PASSED', 'LABELS']);
     expect(state(labelled(60, 200))).toEqual(['FAILED', 'LABELS']);
-    expect(state(labelled(110, 130))).toEqual(['REVIEW', 'DISAGREEMENT']);
     expect(state(labelled(60, 200, 999))).toEqual(['REVIEW', 'DISAGREEMENT']);
+  });
+
+  it('goes on while labels are undecided, whatever the disagreement says, and never passes on it', () => {
+    const labelled = { n: 2_000, candidateOnly: 110, championOnly: 130 };
+    const end = { elapsedMs: 7 * 24 * HOUR_MS };
+    const breach = { pairs: 2_000, disagreements: 240, labelled };
+    expect(state(breach)).toEqual(['COLLECTING', 'MORE_PAIRS']);
+    expect(state({ ...breach, ...end })).toEqual(['REVIEW', 'DISAGREEMENT']);
+    const calm = { disagreements: 20, labelled: { n: 1_000, candidateOnly: 5, championOnly: 15 } };
+    expect(state(calm)).toEqual(['COLLECTING', 'MORE_PAIRS']);
+    expect(state({ ...calm, ...end })).toEqual(['INCONCLUSIVE', 'MAX_DURATION']);
+  });
+
+  it('does not fail on an interval alone: McNemar has to call five discordant pairs worse, and does not', () => {
+    const labelled = { n: 1_000, candidateOnly: 0, championOnly: 5 };
+    const verdict = judgeShadow(counts({ disagreements: 5, labelled }), { ...bounds, margin: 0 });
+    expect(verdict.checks[3]?.interval?.high).toBeLessThan(0);
+    expect(verdict.checks[3]).toMatchObject({ verdict: 'INCONCLUSIVE', p: 0.0625 });
+    expect(verdict.state).toBe('COLLECTING');
   });
 
   it('reports every check with value, interval, n and bound, the same at every reading', () => {

@@ -73,7 +73,7 @@ export function bootstrap(
 }
 
 /** Bootstrap values of every metric. */
-export type MetricSamples = Record<RowMetric, Float64Array>;
+type MetricSamples = Record<RowMetric, Float64Array>;
 
 const emptySamples = (resamples: number): MetricSamples =>
   Object.fromEntries(

@@ -7,10 +7,11 @@ import { rowMetrics } from './metrics.js';
 import type { RowMetric } from './metrics.js';
 import { roundSignificant } from './round-significant.js';
 
-/** Facts that are counted or checked, not sampled: they have no interval. */
-export const factMetrics = ['contract_compat', 'leak_share', 'artifact_scan'] as const;
-/** `contract_compat` and `artifact_scan` are 1 (holds) or 0; `leak_share` is a share of the evaluation rows. */
-export type FactMetric = (typeof factMetrics)[number];
+/**
+ * Facts that are counted or checked, not sampled: they have no interval. `contract_compat` and `artifact_scan` are 1
+ * (holds) or 0; `leak_share` is a share of the evaluation rows.
+ */
+const factMetrics = ['contract_compat', 'leak_share', 'artifact_scan'] as const;
 
 /** Everything a criterion can name. */
 export const criterionMetricSchema = z.enum([...rowMetrics, ...fairnessMetrics, ...factMetrics]);
@@ -31,7 +32,7 @@ const LOWER_IS_BETTER: ReadonlySet<CriterionMetric> = new Set<CriterionMetric>([
 ]);
 
 /** The operator under which more of the metric's good is better. */
-export const goodDirection = (metric: CriterionMetric): Operator =>
+const goodDirection = (metric: CriterionMetric): Operator =>
   LOWER_IS_BETTER.has(metric) ? 'lte' : 'gte';
 
 export const isRowMetric = (metric: CriterionMetric): metric is RowMetric =>
@@ -93,7 +94,6 @@ export const criteriaSchema = z
   .refine((all) => new Set(all.map(({ id }) => id)).size === all.length, {
     error: 'criterion ids must be unique',
   });
-export type Criteria = z.infer<typeof criteriaSchema>;
 
 /** An immutable revision of an evaluation policy. */
 export const evaluationPolicySchema = z.strictObject({

@@ -5,7 +5,7 @@ import type { MetricOptions } from './metrics.js';
 import type { ProtectedColumn } from './protected-column.js';
 
 /** Another version's probabilities on the same rows. */
-export interface ReferenceScores {
+interface ReferenceScores {
   /** How the report names the version. */
   version: string;
   probabilities: Float64Array;

@@ -8,7 +8,7 @@ export interface Interval {
 }
 
 /** 97.5 % point of the standard normal distribution, as printed in the tables that the golden values use. */
-export const Z_95 = 1.959964;
+const Z_95 = 1.959964;
 
 /**
  * Score interval of a rate (Wilson, JASA 22, 1927).

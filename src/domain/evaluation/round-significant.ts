@@ -1,5 +1,5 @@
 /** Digits that a reported number keeps. Verdicts are judged on the rounded numbers, so a report proves itself. */
-export const SIGNIFICANT_DIGITS = 12;
+const SIGNIFICANT_DIGITS = 12;
 
 /**
  * Rounds to 12 significant decimal digits; −0 becomes 0, and a value that is not finite becomes null, because JSON

@@ -48,7 +48,7 @@ export interface ShadowCounts {
 }
 
 /** One check as the report shows it, numbers rounded to 12 significant digits. */
-export interface ShadowCheck {
+interface ShadowCheck {
   check: 'errors' | 'latency' | 'disagreement' | 'labels';
   verdict: 'PASS' | 'FAIL' | 'REVIEW' | 'INCONCLUSIVE';
   value: number | null;
@@ -141,7 +141,7 @@ function judgeLabels(
  * Verdict of one tick of a shadow.
  *
  * Errors or latency beyond their bounds (Wilson lower end above the bound) fail the candidate. Otherwise labels decide
- * where enough pairs carry them, whatever the disagreement. Without them the confidence sequence of the disagreement
+ * where `minPairs` pairs carry them, whatever the disagreement. Without them the confidence sequence of the disagreement
  * decides: above the bound is REVIEW, at or below it with `minPairs` and `minDurationMs` reached is PASSED. A breach
  * waits for labels for as long as `labelWaitMs` allows. At `maxDurationMs` what is left is INCONCLUSIVE.
  */
@@ -170,6 +170,10 @@ export function judgeShadow(counts: ShadowCounts, bounds: ShadowBounds): ShadowV
   const longEnough = elapsedMs >= bounds.minDurationMs;
   const over = elapsedMs >= bounds.maxDurationMs;
   if (labels?.verdict === 'PASS' && longEnough) return end('PASSED', 'LABELS');
+  // Labels that are there in number but undecided are evidence too: only more of them can end the shadow early.
+  const undecided = labels !== undefined && labels.n >= bounds.minPairs;
+  if (undecided && !over)
+    return end('COLLECTING', labels.verdict === 'PASS' ? 'MORE_TIME' : 'MORE_PAIRS');
   if (disagreement.verdict === 'REVIEW') {
     const waiting =
       bounds.labelWaitMs !== undefined && elapsedMs < bounds.minDurationMs + bounds.labelWaitMs;
@@ -177,7 +181,8 @@ export function judgeShadow(counts: ShadowCounts, bounds: ShadowBounds): ShadowV
       ? end('COLLECTING', 'WAITING_FOR_LABELS')
       : end('REVIEW', 'DISAGREEMENT');
   }
-  if (disagreement.verdict === 'PASS' && longEnough) return end('PASSED', 'DISAGREEMENT');
+  if (disagreement.verdict === 'PASS' && longEnough && !undecided)
+    return end('PASSED', 'DISAGREEMENT');
   if (over) return end('INCONCLUSIVE', 'MAX_DURATION');
   return end('COLLECTING', disagreement.verdict === 'PASS' ? 'MORE_TIME' : 'MORE_PAIRS');
 }
