@@ -26,9 +26,12 @@ export interface RuntimeHarness {
 export const artifactDigest = (bytes: Uint8Array): Digest =>
   digestSchema.parse(`sha256:${sha256Hex(bytes)}`);
 
+/** The environment that tests hand to the processes and threads they start. */
+export const testEnvironment: Readonly<Record<string, string | undefined>> = process.env;
+
 /** Starts a child process with the environment of the tests. */
 export const startTestChild = (entry: URL, data: unknown) =>
-  startChild(entry, { data, env: process.env });
+  startChild(entry, { data, env: testEnvironment });
 
 /** An empty folder; close it after the tests. */
 export function createRuntimeHarness(): RuntimeHarness {

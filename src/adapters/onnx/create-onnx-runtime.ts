@@ -114,7 +114,11 @@ const readyOf = ({ version, info, sizeBytes, loadMs }: ResidentModel): Ready => 
 
 /** Waits for a promise that others share; an abort leaves it running and rejects with the signal's reason. */
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason as Error);
+  if (signal.aborted) {
+    // Nobody is left to hear how it ends.
+    promise.catch(() => undefined);
+    return Promise.reject(signal.reason as Error);
+  }
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });

@@ -165,9 +165,12 @@ const root = protobuf.Root.fromJSON({
 });
 const modelType = root.lookupType('ModelProto');
 
-/** Encodes a model; fields go out in the order of their numbers, so equal models give equal bytes. */
+/**
+ * Encodes a model; fields go out in the order of their numbers, so equal models give equal bytes. The result is a copy:
+ * the writer hands out a piece of a larger buffer, whose slices are views.
+ */
 export const encodeModel = (model: OnnxModel): Uint8Array =>
-  modelType.encode(modelType.create(model)).finish();
+  new Uint8Array(modelType.encode(modelType.create(model)).finish());
 
 /** Decodes a model file; throws where the bytes are not one. Tensor contents are not read. */
 export function decodeModel(bytes: Uint8Array): OnnxModel {
