@@ -21,10 +21,10 @@ BEGIN
            ORDER BY t.item->>'keyHash', t.ordinality LOOP
     v_item := v.item;
     v_refusal := NULL;
-    SELECT r.min_epoch, r.kill->>'killId' AS kill_id INTO v_route FROM routing r
+    SELECT r.min_epoch, coalesce(r.kill, '[]') AS kills INTO v_route FROM routing r
     WHERE r.tenant_id = p_tenant AND r.env = v_item->>'env' AND r.kind = 'model' AND r.name = v_item->>'model' FOR SHARE;
     IF NOT FOUND OR (v_item->>'routingEpoch')::int < v_route.min_epoch
-       OR v_route.kill_id IS DISTINCT FROM v_item->>'killId' THEN
+       OR v_route.kills <> v_item->'kills' THEN
       v_refusal := 'stale';
     ELSE
       INSERT INTO idempotency (tenant_id, principal_id, route, key_hash, body_hash, status, response)
@@ -92,7 +92,7 @@ CREATE FUNCTION inference_load(p_tenant text, p_inference_id text)
 RETURNS TABLE (principal_id text, env text, model text, version int, arm text, routing_epoch int, state text, code text,
   purpose text, subject_token text, plan jsonb, warnings jsonb, inputs_digest text, inputs bytea, request_id text,
   workflow_id text, created_ms float8, deadline_ms float8, now_ms float8, settled boolean, attempts jsonb,
-  kill jsonb, shadow jsonb, active int)
+  kills jsonb, shadow jsonb, active int)
 LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
@@ -104,7 +104,7 @@ BEGIN
           'startedMs', (extract(epoch FROM a.started_at) * 1000)::float8, 'totalMs', a.total_ms) ORDER BY a.n), '[]')
         FROM inference_attempt a
         WHERE a.tenant_id = p_tenant AND a.inference_id = p_inference_id AND a.state = 'done'),
-      r.kill, coalesce(r.shadow, '[]'), r.active
+      coalesce(r.kill, '[]'), coalesce(r.shadow, '[]'), r.active
     FROM inference i LEFT JOIN routing r
       ON r.tenant_id = i.tenant_id AND r.env = i.env AND r.kind = 'model' AND r.name = i.model
     WHERE i.tenant_id = p_tenant AND i.inference_id = p_inference_id;

@@ -2,22 +2,10 @@ import type { ModelContract } from '../datasets/model-contract.js';
 import type { DecisionRow } from '../decisions/contract.js';
 import type { StartRequest } from '../events/contract.js';
 import type { Env } from '../ids.js';
-import type { Arm } from '../release/assignment.js';
+import type { KillInForce, ShadowCapture } from '../release/routing.js';
 import type { InferenceState } from './contract.js';
 import type { AttemptPlan, FallbackKind } from './next-step.js';
 import type { FailureClass, GoldenProbe, RuntimeVersion } from './runtime.js';
-
-/** What serves a model now, as a serving process knows it. */
-export interface ServingRoute {
-  epoch: number;
-  active: number | null;
-  previous: number | null;
-  arms: Arm[];
-  salt: Uint8Array;
-  /** The kill in force for the target, if any. */
-  kill: { killId: string; mode: 'fallback' | 'fail_closed' } | null;
-  minEpoch: number;
-}
 
 /** A version as the registry has it: immutable but for assurance and purpose. */
 export interface VersionFacts {
@@ -72,8 +60,8 @@ export interface AdmissionItem {
   version: number;
   arm: string;
   routingEpoch: number;
-  /** The kill that the resolution knew of. */
-  killId: string | null;
+  /** The kills that the resolution knew of. */
+  kills: KillInForce[];
   purpose: string;
   subjectToken: string | null;
   plan: InferencePlan;
@@ -131,8 +119,8 @@ export interface InferenceRun {
   /** The database's clock at the load; the run adds its own elapsed time. */
   loadedMs: number;
   attempts: StoredAttempt[];
-  kill: ServingRoute['kill'];
-  shadow: { shadowId: string; version: number; sampleRateBp: number }[];
+  kills: KillInForce[];
+  shadow: ShadowCapture[];
   active: number | null;
 }
 
