@@ -1,2 +1,4 @@
 // The one file that Temporal bundles: whatever function it exports can be started.
-export {};
+export { awaitApproval } from './approval/index.js';
+export { trainModel } from './training/index.js';
+export { evaluateVersion } from './evaluation/index.js';

@@ -90,11 +90,9 @@ export const startTrainingSchema = z.strictObject({
   useProtected: z.boolean().default(false),
   trainer: z.discriminatedUnion('kind', [localTrainerSchema, namedTrainerSchema]),
   seed: seedSchema,
-  split: splitPlanSchema
-    .optional()
-    .meta({
-      description: '80 % trains, 20 % is held out, unless an evaluation snapshot is given.',
-    }),
+  split: splitPlanSchema.optional().meta({
+    description: '80 % trains, 20 % is held out, unless an evaluation snapshot is given.',
+  }),
   codeRef: codeRefSchema.optional(),
   resources: resourcesSchema.optional(),
   budget: trainingBudgetSchema,
@@ -149,6 +147,10 @@ export interface TrainingLimits {
   maxAttempts: number;
   /** Pause before the second attempt; it doubles, at most 60 s. */
   retryIntervalMs: number;
+  /** Held-out rows that parity is measured on, at most (all there are if fewer); at least 1,000. */
+  parityRows: number;
+  /** Golden rows recorded with the version; at least 5. */
+  goldenRows: number;
 }
 export const defaultTrainingLimits: TrainingLimits = {
   heartbeatTimeoutMs: MINUTE_MS,
@@ -157,6 +159,8 @@ export const defaultTrainingLimits: TrainingLimits = {
   stageTimeoutMs: HOUR_MS,
   maxAttempts: 5,
   retryIntervalMs: 1_000,
+  parityRows: 20_000,
+  goldenRows: 8,
 };
 
 /** Input of `trainModel`: ids and limits; everything else is read from the run's row. */

@@ -1,0 +1,1 @@
+export { trainModel } from './train-model.js';
