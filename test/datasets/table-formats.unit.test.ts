@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readParts, readQuarantine } from '../../src/adapters/tabular/read-part.js';
-import { inspectTable } from '../../src/adapters/tabular/read-table.js';
+import { inspectTable, readTable } from '../../src/adapters/tabular/read-table.js';
 import type { TableSource } from '../../src/adapters/tabular/table-reader.js';
 import type { ArtifactStore } from '../../src/domain/artifacts.js';
 import type { RejectedRow, StageResult, StoredRow } from '../../src/domain/datasets/staging.js';
@@ -310,6 +310,37 @@ describe('JSON lines and Parquet', () => {
       code: 'DATASET_UNREADABLE',
     });
   });
+});
+
+describe('Parquet with one large row group', () => {
+  it.each([true, false])(
+    'gives every row once, in order (offset index: %s)',
+    async (offsetIndex) => {
+      const count = 230_001;
+      const x = Array.from({ length: count }, (_, i) => String(i));
+      const columnData = [
+        { name: 'x', type: 'STRING' as const, data: x, offsetIndex },
+        { name: 'y', type: 'STRING' as const, data: x.map(() => 'a'), offsetIndex },
+      ];
+      const bytes = Buffer.from(parquetWriteBuffer({ columnData, rowGroupSize: count }));
+      const source: TableSource = {
+        sizeBytes: bytes.length,
+        open: () => chunked(bytes),
+        readRange: async (start, end) => bytes.subarray(start, end),
+      };
+      const shape = { contract: small, format: formatOf({ format: 'parquet' }) };
+      let next = 0;
+      for await (const batch of readTable(source, shape)) {
+        const wrong = batch.rows.filter((row) => {
+          const at = next++;
+          return !('cells' in row) || row.number !== at + 1 || row.cells[0] !== String(at);
+        });
+        expect(wrong).toEqual([]);
+      }
+      expect(next).toBe(count);
+    },
+    30_000,
+  );
 });
 
 describe('looking at a file before work starts', () => {

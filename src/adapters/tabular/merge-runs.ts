@@ -51,7 +51,7 @@ async function advance(cursor: RunCursor): Promise<boolean> {
 }
 
 /** All lines of sorted runs in ascending order, some at a time. Memory is one read buffer per run. */
-export async function* mergeLines(
+async function* mergeLines(
   store: ArtifactStore,
   runs: readonly { ref: string }[],
 ): AsyncGenerator<string[]> {

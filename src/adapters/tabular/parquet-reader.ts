@@ -6,7 +6,9 @@ import { BATCH_ROWS, mapColumns, unreadable } from './table-reader.js';
 import type { ColumnMap, RawRow, TableBatch, TableShape, TableSource } from './table-reader.js';
 
 const MAX_GROUP_BYTES = 1024 * 1024 * 1024;
-const PAGE_ROWS = 50_000;
+const SMALL_GROUP_BYTES = 64 * 1024 * 1024;
+const MAX_GROUP_CELLS = 100_000_000;
+const SLICE_ROWS = 100_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Stands in a decoded column for text whose bytes are not UTF-8. */
@@ -64,7 +66,7 @@ async function openFile(source: TableSource, shape: TableShape): Promise<OpenFil
   return { file, metadata, columns, names };
 }
 
-/** Whole groups are read at once unless an offset index lets pages be read on their own. */
+/** A large group is read in slices where an offset index lets pages be read on their own, else at once. */
 function stepOf(group: RowGroup, names: readonly string[]): number {
   const read = group.columns.filter(({ meta_data }) =>
     names.includes(meta_data?.path_in_schema[0] ?? ''),
@@ -74,9 +76,13 @@ function stepOf(group: RowGroup, names: readonly string[]): number {
     0n,
   );
   const hasIndex = read.every((one) => one.offset_index_offset !== undefined);
-  if (!hasIndex && size > BigInt(MAX_GROUP_BYTES))
-    throw unreadable('A row group is larger than 1 GiB; write smaller row groups.');
-  return hasIndex ? PAGE_ROWS : Number(group.num_rows);
+  const rows = Number(group.num_rows);
+  // Run-length coding lets a few bytes claim any number of rows, so cells are bounded as well as bytes.
+  if (!hasIndex && (size > BigInt(MAX_GROUP_BYTES) || rows * read.length > MAX_GROUP_CELLS))
+    throw unreadable('A row group is larger than 1 GiB or 10^8 cells; write smaller row groups.');
+  return hasIndex && (size > BigInt(SMALL_GROUP_BYTES) || rows > 2 * SLICE_ROWS)
+    ? SLICE_ROWS
+    : rows;
 }
 
 interface Slice {
@@ -102,8 +108,8 @@ function toRow(number: number, cells: unknown[]): RawRow {
 }
 
 /**
- * Rows of a Parquet file, a slice of a row group at a time: 50,000 rows where the file has an offset index, else the
- * group as a whole (at most 1 GiB of column data). Snappy, gzip, Brotli and Zstandard. Columns are contract fields by
+ * Rows of a Parquet file, a row group at a time (at most 1 GiB of column data and 10⁸ cells); large groups 100,000
+ * rows at a time where the file has an offset index. Snappy, gzip, Brotli and Zstandard. Columns are contract fields by
  * name; others are not read. Throws `DATASET_UNREADABLE` for bytes that are not such a file.
  */
 export async function* readParquet(

@@ -8,21 +8,19 @@ export type NumberList = (number | NumberList)[];
 export type FieldValue = string | number | boolean | null | NumberList;
 
 /** What a value can do wrong, and what a row can do wrong before it has values. */
-export const ruleIds = [
-  'missing',
-  'type',
-  'min',
-  'max',
-  'enum',
-  'max_length',
-  'pattern',
-  'unknown_field',
-  'ragged',
-  'encoding',
-  'unparseable',
-  'consent',
-] as const;
-export type RuleId = (typeof ruleIds)[number];
+export type RuleId =
+  | 'missing'
+  | 'type'
+  | 'min'
+  | 'max'
+  | 'enum'
+  | 'max_length'
+  | 'pattern'
+  | 'unknown_field'
+  | 'ragged'
+  | 'encoding'
+  | 'unparseable'
+  | 'consent';
 
 /** One broken rule. The detail names the limit, never the value, so that it can be logged. */
 export interface BrokenRule {
@@ -60,8 +58,7 @@ const leaves = (value: FieldValue): number[] => {
 };
 
 /** True for text that every store keeps as it is: no lone surrogate, no NUL (a runtime cuts a string there). */
-export const isCleanText = (text: string): boolean =>
-  text.isWellFormed() && !text.includes('\u0000');
+const isCleanText = (text: string): boolean => text.isWellFormed() && !text.includes('\u0000');
 
 const ISO =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?)?$/;

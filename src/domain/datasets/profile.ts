@@ -4,7 +4,7 @@ import type { FieldValue } from './field-check.js';
 import type { Field } from './field.js';
 
 /** How often a category occurs. */
-export interface CategoryCount {
+interface CategoryCount {
   value: string;
   count: number;
 }

@@ -3,16 +3,13 @@ import type { FieldValue } from './field-check.js';
 import type { PiiPolicy } from './staging.js';
 
 /** What is stored instead of a field's value. */
-export type Redaction = 'tokenize' | 'drop' | 'keep';
+type Redaction = 'tokenize' | 'drop' | 'keep';
 
 /**
  * How each field of a contract is stored, by name. The subject key is tokenised or dropped, never kept; other
  * identifiers are tokenised unless the policy names them; all other fields are kept unless it names them.
  */
-export function redactions(
-  contract: DatasetContract,
-  pii: PiiPolicy | undefined,
-): Map<string, Redaction> {
+function redactions(contract: DatasetContract, pii: PiiPolicy | undefined): Map<string, Redaction> {
   const named = new Set(pii?.fields);
   return new Map(
     contract.fields.map(({ name, personal }): [string, Redaction] => {

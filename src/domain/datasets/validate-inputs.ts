@@ -7,12 +7,11 @@ import {
   typeDetail,
 } from './field-check.js';
 import type { BrokenRule, CompiledField, FieldValue } from './field-check.js';
-import { isOptional } from './field.js';
 import type { Field } from './field.js';
 import { pointerOf } from './pointer.js';
 
 /** Most violations that one answer names. */
-export const MAX_VIOLATIONS = 100;
+const MAX_VIOLATIONS = 100;
 
 /** A value that the contract replaced or only warns about. */
 export interface InputWarning {
@@ -147,7 +146,3 @@ export function checkOutput(
   const outcome = compileInputs(strict)(output);
   return outcome.ok ? { ok: true } : { ok: false, errors: outcome.errors };
 }
-
-/** Names of the inputs that a caller must send. */
-export const requiredInputs = (fields: readonly Field[]): string[] =>
-  fields.filter((field) => !isOptional(field)).map(({ name }) => name);
