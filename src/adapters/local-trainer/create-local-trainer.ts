@@ -14,7 +14,7 @@ import { LocalRun } from './local-run.js';
 import type { ThreadStart } from './thread-protocol.js';
 
 /** Entry of the trainer thread, for the injected `startThread`. */
-export const trainThreadEntry = new URL('./train.thread', import.meta.url);
+const trainThreadEntry = new URL('./train.thread', import.meta.url);
 
 // Ended runs stay for a late poll or collect; their models are not kept for ever.
 const ENDED_RUNS_KEPT = 16;

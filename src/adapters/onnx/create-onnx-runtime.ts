@@ -27,7 +27,7 @@ const LOAD_TIMEOUT_MS = 60_000;
 const ROWS_PER_TASK = 4_096;
 
 /** Entry of the runtime's child process, for the injected `startChild`. */
-export const runtimeChildEntry = new URL('./runtime.child', import.meta.url);
+const runtimeChildEntry = new URL('./runtime.child', import.meta.url);
 
 export interface OnnxRuntimeOptions {
   /** Child processes, 1 … 4. */

@@ -2,7 +2,7 @@ import { DESCRIPTION_KEY, type ArtifactDescription } from './export-model.js';
 import { decodeModel, tensorType } from './onnx-messages.js';
 
 /** Element types that rows can be turned into. */
-export type InputKind = 'float' | 'double' | 'int32' | 'int64' | 'string' | 'bool';
+type InputKind = 'float' | 'double' | 'int32' | 'int64' | 'string' | 'bool';
 
 /** One input of a model and the raw field that feeds it. */
 export interface ArtifactInput {

@@ -47,7 +47,7 @@ export interface OnnxAttribute {
   sparseTensors?: OnnxSparseTensor[];
 }
 
-export interface OnnxSparseTensor {
+interface OnnxSparseTensor {
   values?: OnnxTensor;
   indices?: OnnxTensor;
 }

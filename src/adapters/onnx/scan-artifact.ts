@@ -36,7 +36,7 @@ function ml(operator: string): string {
 }
 
 /** One reason why a model file is refused. */
-export interface ArtifactFinding {
+interface ArtifactFinding {
   code:
     | 'UNREADABLE'
     | 'IR_VERSION'

@@ -2,7 +2,7 @@ import { createPredictor, type TrainedModel } from './trained-model.js';
 import type { RawRow } from './training-table.js';
 
 /** Largest difference of two probabilities, and half-width around 0.5 in which the label may differ. */
-export const PARITY_TOLERANCE = 1e-5;
+const PARITY_TOLERANCE = 1e-5;
 /** Rows a parity check scores at least; all there are if fewer. */
 export const PARITY_MIN_ROWS = 1_000;
 

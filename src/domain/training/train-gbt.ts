@@ -20,7 +20,7 @@ import {
 } from './training-process.js';
 
 /** Raised with every change that can alter a trained bit. */
-export const GBT_TRAINER_VERSION = 'gbt-1';
+const GBT_TRAINER_VERSION = 'gbt-1';
 
 /** Log-odds of the rows of one table under the trees so far; leaf values are added tree by tree, in order. */
 interface Margins {

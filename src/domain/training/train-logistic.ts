@@ -14,10 +14,10 @@ import {
 } from './training-process.js';
 
 /** Raised with every change that can alter a trained bit. */
-export const LOGISTIC_TRAINER_VERSION = 'logistic-1';
+const LOGISTIC_TRAINER_VERSION = 'logistic-1';
 
 /** Most columns (numeric fields plus categories): a Newton step costs their cube. */
-export const MAX_LINEAR_COLUMNS = 2_000;
+const MAX_LINEAR_COLUMNS = 2_000;
 const MAX_HALVINGS = 30;
 
 interface Part {

@@ -7,7 +7,7 @@ import {
 } from './training-table.js';
 
 /** A numeric input. `double` fields are standardised in float64, others are rounded to float32 first. */
-export interface NumericModelField {
+interface NumericModelField {
   kind: 'numeric';
   name: string;
   type: FeatureType;
@@ -15,7 +15,7 @@ export interface NumericModelField {
 }
 
 /** A category input; an unknown category is an all-zero block. */
-export interface CategoricalModelField {
+interface CategoricalModelField {
   kind: 'categorical';
   name: string;
   type: FeatureType;
@@ -33,13 +33,13 @@ interface TrainedModelBase {
 }
 
 /** Term of a numeric field: weight · (x − mean) / deviation; deviation > 0. */
-export type LogisticNumericTerm = NumericModelField & {
+type LogisticNumericTerm = NumericModelField & {
   mean: number;
   deviation: number;
   weight: number;
 };
 /** Term of a category field: the weight of the row's category, else 0. */
-export type LogisticCategoricalTerm = CategoricalModelField & { weights: readonly number[] };
+type LogisticCategoricalTerm = CategoricalModelField & { weights: readonly number[] };
 
 /** log-odds = intercept + Σ terms. */
 export interface LogisticModel extends TrainedModelBase {
@@ -180,7 +180,3 @@ export function columnOf(table: TrainingTable, field: ModelField): ArrayLike<num
   const column = table.numeric.find(({ name }) => name === field.name);
   return column?.values.map((value) => inputNumber(value, field.input)) ?? [];
 }
-
-/** Raw fields that a model reads, in its order. */
-export const fieldsOf = (model: TrainedModel): { name: string; type: FeatureType }[] =>
-  model.fields.map(({ name, type }) => ({ name, type }));

@@ -2,8 +2,7 @@ import { z } from 'zod';
 import type { FieldError } from '../errors.js';
 
 /** Trainers that run in this installation's own worker threads. */
-export const localTrainerKindSchema = z.enum(['logistic', 'gbt']);
-export type LocalTrainerKind = z.infer<typeof localTrainerKindSchema>;
+export type LocalTrainerKind = 'logistic' | 'gbt';
 
 /**
  * Parameters of `logistic`: `lambda` of the ridge penalty λ/2·‖w‖², at most `maxIterations` Newton steps, until

@@ -36,7 +36,7 @@ export interface MetricPoint {
   step: number;
   value: number;
 }
-export type Metrics = readonly MetricPoint[];
+type Metrics = readonly MetricPoint[];
 
 /** What a training has used so far in this attempt. */
 export interface Usage {
@@ -59,7 +59,7 @@ export interface TrainProgress {
 }
 
 /** The trainer itself broke (killed, out of memory, checkpoint store away): another attempt may succeed. */
-export interface TrainerCrash {
+interface TrainerCrash {
   code: 'OPERATION_FAILED';
   message: string;
   retryable: true;

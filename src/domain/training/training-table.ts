@@ -15,7 +15,7 @@ export type RawValue = string | number | boolean | null;
 export type RawRow = Readonly<Record<string, RawValue | undefined>>;
 
 /** Field types that enter a model as a number; all others enter as a category. */
-export const isNumericType = (type: FeatureType): boolean =>
+const isNumericType = (type: FeatureType): boolean =>
   type === 'number' || type === 'integer' || type === 'timestamp';
 
 /**
@@ -40,7 +40,7 @@ export interface NumericColumn {
 }
 
 /** A category column: codes index `categories` (sorted by code unit, no repeats); −1 is a category never trained on. */
-export interface CategoricalColumn {
+interface CategoricalColumn {
   name: string;
   type: FeatureType;
   categories: readonly string[];
@@ -58,7 +58,7 @@ export interface TrainingTable {
 /** Most categories of one field; more of them point to an identifier, which a model must not learn. */
 export const MAX_CATEGORIES = 1_000;
 
-export type TableOutcome =
+type TableOutcome =
   | { ok: true; table: TrainingTable }
   | { ok: false; code: 'TRAINER_INPUT_REFUSED'; errors: FieldError[] };
 
