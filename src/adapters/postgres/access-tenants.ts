@@ -42,11 +42,18 @@ const insertTenant = async (tx: Tx, seed: TenantSeed): Promise<boolean> =>
 async function insertPolicies(tx: Tx, seed: TenantSeed): Promise<AuditFacts[]> {
   const audit: AuditFacts[] = [];
   for (const { name, revision, criteria, digest } of seed.policies) {
-    const inserted = await tx.$executeRaw`
-      insert into evaluation_policy (tenant_id, name, revision, criteria, digest, created_by)
-      values (${seed.tenant}, ${name}, ${revision}, ${criteria as Prisma.InputJsonValue}::jsonb, ${digest}, 'system')
-      on conflict do nothing`;
-    if (inserted === 0) continue;
+    const { count } = await tx.evaluationPolicy.createMany({
+      data: {
+        tenantId: seed.tenant,
+        name,
+        revision,
+        criteria: criteria as Prisma.InputJsonValue,
+        digest,
+        createdBy: 'system',
+      },
+      skipDuplicates: true,
+    });
+    if (count === 0) continue;
     const resource = { type: 'evaluation_policy', id: `${name}/${revision}`, digest };
     audit.push({ action: 'evaluation.policy-published', resource });
   }

@@ -50,7 +50,7 @@ export interface ChainVerifier {
 }
 
 /** How far a row may have moved forward for a deletion with renumbering to be recognised as one. */
-const MAX_SHIFT = 10_000;
+const MAX_SHIFT = 2_000;
 
 /** The row's own numbers agree with each other when it stands at `seq`. */
 const standsAt = (row: ChainRow, seq: number): boolean =>
