@@ -238,7 +238,7 @@ export type RunFailure = z.infer<typeof runFailureSchema>;
 /** A run as it is read. */
 export const trainingRunViewSchema = z
   .object({
-    id: trainingRunIdSchema,
+    id: z.string(),
     model: z.string(),
     state: z.enum(trainingStates),
     workflowId: z.string(),
@@ -254,8 +254,7 @@ export const trainingRunViewSchema = z
     endedAt: z.iso.datetime().optional(),
   })
   .meta({ id: 'TrainingRun' });
-/** A run as it is read, ids unbranded. */
-export type TrainingRunView = z.input<typeof trainingRunViewSchema>;
+export type TrainingRunView = z.infer<typeof trainingRunViewSchema>;
 
 export const trainingMetricSchema = z.object({
   name: z.string(),
