@@ -276,6 +276,8 @@ export interface ReleaseProgress {
   movedEpoch: number | null;
   /** True once weight was given to the version. */
   promoted: boolean;
+  /** Epoch that restored what was live before; 0 where nothing had moved. */
+  restoredEpoch: number | null;
   /** When every serving process held the promoted epoch. */
   propagatedMs: number | null;
   labelsSinceMs: number | null;

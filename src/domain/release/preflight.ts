@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.js';
 import type { ReleaseCheck, ReleasePlan } from './contract.js';
-import { killOn, type KillInForce } from './routing.js';
+import { blockingKill, type KillInForce } from './routing.js';
 
 /** What is known before anything moves. Times in ms since the epoch. */
 export interface PreflightFacts {
@@ -31,8 +31,9 @@ const check = (name: string, ok: boolean, detail: string): ReleaseCheck => ({
 });
 
 /** The checks that every strategy needs. */
-function commonChecks(facts: PreflightFacts): ReleaseCheck[] {
-  const kill = killOn(facts.kills, facts.version);
+function commonChecks(facts: PreflightFacts, plan: ReleasePlan): ReleaseCheck[] {
+  const { version } = facts;
+  const kill = blockingKill(facts.kills, { version, strategy: plan.strategy });
   return [
     check('assurance', !withdrawn.includes(facts.assurance), facts.assurance),
     check('artifact', facts.artifactMatches, 'stored bytes against the registered digest'),
@@ -46,7 +47,10 @@ function commonChecks(facts: PreflightFacts): ReleaseCheck[] {
  */
 export function judgePreflight(facts: PreflightFacts, plan: ReleasePlan): ReleaseCheck[] {
   if (plan.strategy === 'rollback') {
-    return [...commonChecks(facts), check('was_active', facts.wasActive, 'ACTIVE here before')];
+    return [
+      ...commonChecks(facts, plan),
+      check('was_active', facts.wasActive, 'ACTIVE here before'),
+    ];
   }
   const barred =
     facts.barredAtMs !== null &&
@@ -58,7 +62,7 @@ export function judgePreflight(facts: PreflightFacts, plan: ReleasePlan): Releas
       facts.approval.ok,
       facts.approval.ok ? 'verified' : `${facts.approval.code}: ${facts.approval.reason}`,
     ),
-    ...commonChecks(facts),
+    ...commonChecks(facts, plan),
     check('bar', !barred, barred ? 'rolled back since the approval was requested' : 'not barred'),
     check(
       'contract',

@@ -1,5 +1,5 @@
 import type { Arm } from './assignment.js';
-import type { killModes, Target } from './contract.js';
+import type { killModes, ReleaseStrategy, Target } from './contract.js';
 
 /** A kill switch that is on for a target. */
 export interface KillInForce {
@@ -86,6 +86,19 @@ export function killOn(
   return found.find(({ mode }) => mode === 'fail_closed') ?? found[0];
 }
 
+/**
+ * The kill that keeps a release from giving its version traffic. A rollback is harm reduction: only a kill of the very
+ * version stops it, so that a killed model can be rolled back before its kill is lifted.
+ */
+export const blockingKill = (
+  kills: readonly KillInForce[],
+  release: { version: number; strategy: ReleaseStrategy },
+): KillInForce | undefined =>
+  killOn(
+    release.strategy === 'rollback' ? kills.filter(({ scope }) => scope === 'version') : kills,
+    release.version,
+  );
+
 const strength = ({ scope, mode }: KillInForce): number =>
   (scope === 'version' ? 0 : 2) + (mode === 'fail_closed' ? 1 : 0);
 
@@ -101,7 +114,7 @@ export function killColumn(
   return strongest === undefined ? null : { ...strongest, all };
 }
 
-/** A row of pointers as arms: what is live and where it may fall back to. */
+/** The versions that a row routes to or may fall back to, each once. */
 export const versionsIn = ({ active, previous, arms }: Pointers): number[] => [
   ...new Set([
     ...(active === null ? [] : [active]),

@@ -14,7 +14,8 @@ import type {
  * SHIFTING, BAKING, ANALYSING. PROMOTING moves all traffic, VERIFYING proves that every process holds it and that it
  * does not fail, BAKING_LABELS waits for the truth. From anywhere before the end a release can go back: ROLLING_BACK
  * restores what was live and ends as ROLLED_BACK, ABORTED (by a person, or before anything moved) or SUPERSEDED.
- * PAUSED remembers where it came from. Harm and people may revert at any time; nothing leaves a final state.
+ * PAUSED remembers where it came from. Harm and people may revert at any time; nothing leaves a final state. A release of
+ * strategy `rollback` is itself the harm action: it is never paused, and once it has moved the pointer it only goes on.
  */
 export interface ReleaseMachine {
   state: ReleaseState;
@@ -56,6 +57,9 @@ const running: ReleaseState[] = [
   'BAKING_LABELS',
 ];
 
+/** States after the pointer has moved to the version. */
+const moved: ReleaseState[] = ['VERIFYING', 'BAKING_LABELS'];
+
 /** Which state may follow which, weight steps included. */
 export const legalMoves = {
   PREFLIGHT: ['WARMING', 'ROLLING_BACK'],
@@ -93,6 +97,7 @@ function intended(
 ): ReleaseState | undefined {
   const { state, pausedFrom, pauseReason } = machine;
   const from = (expected: ReleaseState, to: ReleaseState) => (state === expected ? to : undefined);
+  const isRollback = plan.strategy === 'rollback';
   const afterShadow = pauseReason === 'SHADOW_REVIEW' || pauseReason === 'SHADOW_INCONCLUSIVE';
   switch (event.type) {
     case 'PREFLIGHT_PASSED':
@@ -108,13 +113,17 @@ function intended(
     case 'LABELS_BAKED':
       return from('BAKING_LABELS', 'SUCCEEDED');
     case 'PAUSE':
-      return running.includes(state) ? 'PAUSED' : undefined;
+      return running.includes(state) && !isRollback ? 'PAUSED' : undefined;
     case 'RESUME':
       return state === 'PAUSED' && !afterShadow ? (pausedFrom ?? undefined) : undefined;
     case 'PROCEED':
       return state === 'PAUSED' && afterShadow ? firstMove(plan) : undefined;
     case 'REVERT':
-      return isFinalRelease(state) || state === 'ROLLING_BACK' ? undefined : 'ROLLING_BACK';
+      return isFinalRelease(state) ||
+        state === 'ROLLING_BACK' ||
+        (isRollback && moved.includes(state))
+        ? undefined
+        : 'ROLLING_BACK';
     case 'REVERTED':
       return from('ROLLING_BACK', endOf(machine.cause));
   }
