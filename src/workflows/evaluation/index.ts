@@ -1,0 +1,1 @@
+export { evaluateVersion } from './evaluate-version.js';
