@@ -21,7 +21,7 @@ BEGIN
            ORDER BY t.item->>'keyHash', t.ordinality LOOP
     v_item := v.item;
     v_refusal := NULL;
-    SELECT r.min_epoch, coalesce(r.kill, '[]') AS kills INTO v_route FROM routing r
+    SELECT r.min_epoch, coalesce(r.kill->'all', '[]') AS kills INTO v_route FROM routing r
     WHERE r.tenant_id = p_tenant AND r.env = v_item->>'env' AND r.kind = 'model' AND r.name = v_item->>'model' FOR SHARE;
     IF NOT FOUND OR (v_item->>'routingEpoch')::int < v_route.min_epoch
        OR v_route.kills <> v_item->'kills' THEN
@@ -104,7 +104,7 @@ BEGIN
           'startedMs', (extract(epoch FROM a.started_at) * 1000)::float8, 'totalMs', a.total_ms) ORDER BY a.n), '[]')
         FROM inference_attempt a
         WHERE a.tenant_id = p_tenant AND a.inference_id = p_inference_id AND a.state = 'done'),
-      coalesce(r.kill, '[]'), coalesce(r.shadow, '[]'), r.active
+      coalesce(r.kill->'all', '[]'), coalesce(r.shadow, '[]'), r.active
     FROM inference i LEFT JOIN routing r
       ON r.tenant_id = i.tenant_id AND r.env = i.env AND r.kind = 'model' AND r.name = i.model
     WHERE i.tenant_id = p_tenant AND i.inference_id = p_inference_id;

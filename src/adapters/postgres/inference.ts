@@ -21,7 +21,7 @@ import { newId } from './new-id.js';
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const bytesOf = (value: unknown): Uint8Array => value as Uint8Array;
-const textOrNull = (value: unknown): string | null => (value === null ? null : String(value));
+const textOrNull = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 const numberOrNull = (value: unknown): number | null => (value === null ? null : Number(value));
 
 /** Members as columns: `inputsDigest` → `inputs_digest`. */
