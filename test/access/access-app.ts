@@ -18,7 +18,7 @@ import { roles, type Role } from '../../src/domain/access/permissions.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 /** What an answer is compared with. */
-export interface Answer {
+interface Answer {
   status: number;
   body: Record<string, unknown>;
 }

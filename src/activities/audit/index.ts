@@ -1,7 +1,3 @@
-export {
-  createCheckpointLoop,
-  type CheckpointDeps,
-  type CheckpointLoop,
-} from './checkpoint-loop.js';
-export { createSealerLoop, type SealerDeps } from './sealer-loop.js';
-export { createVerifyAudit, type VerifyAuditDeps } from './verify-audit.js';
+export { createCheckpointLoop, type CheckpointDeps } from './checkpoint-loop.js';
+export { createSealerLoop } from './sealer-loop.js';
+export { createVerifyAudit } from './verify-audit.js';

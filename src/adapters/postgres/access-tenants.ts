@@ -11,7 +11,7 @@ import type { Prisma } from './generated/client.js';
 import { mutate } from './mutate.js';
 
 /** An evaluation policy that a new tenant starts with, as its row. */
-export interface PolicySeed {
+interface PolicySeed {
   name: string;
   revision: number;
   criteria: unknown;

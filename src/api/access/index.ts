@@ -9,7 +9,7 @@ import { postPrincipals } from './post-principals.js';
 import { putPrincipalRoles } from './put-principal-roles.js';
 
 export type { AccessRouteDeps } from './access-route-deps.js';
-export { createAuthenticator, type AuthenticatorDeps, type AuthFailure } from './authenticate.js';
+export { createAuthenticator } from './authenticate.js';
 
 /** The endpoints of `access`. */
 export const accessRoutes = (deps: AccessRouteDeps): Route[] => [

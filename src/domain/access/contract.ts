@@ -23,7 +23,7 @@ const scopesSchema = z
   .refine(distinct, { error: 'a scope is named twice' });
 
 /** A person, or a service that acts by itself. */
-export const principalKindSchema = z.enum(['person', 'service']);
+const principalKindSchema = z.enum(['person', 'service']);
 export type PrincipalKind = z.infer<typeof principalKindSchema>;
 
 export const createPrincipalSchema = z.strictObject({
@@ -63,7 +63,6 @@ export const createApiKeySchema = z.strictObject({
   }),
   expiresAt: z.iso.datetime().optional().meta({ description: 'UTC; none means until revoked.' }),
 });
-export type CreateApiKey = z.infer<typeof createApiKeySchema>;
 
 export const apiKeyViewSchema = z
   .object({

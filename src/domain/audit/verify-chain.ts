@@ -12,10 +12,10 @@ import {
 } from './chain.js';
 
 /** How a chain was tampered with. */
-export type FaultKind = 'edit' | 'delete' | 'reorder' | 'truncate' | 'fork';
+type FaultKind = 'edit' | 'delete' | 'reorder' | 'truncate' | 'fork';
 
 /** The first place where a chain contradicts itself or what was witnessed of it. */
-export interface ChainFault {
+interface ChainFault {
   /** The first bad sequence; for a fork the first one that is proved to differ. */
   seq: number;
   kind: FaultKind;
