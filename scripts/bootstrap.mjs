@@ -1,7 +1,7 @@
 // Behind `npm start`, `npm test` and `npm run tour`: installs what is missing, generates what is stale, then runs the
 // target under the pinned Node. Valid on Node 20, because that may be all a fresh clone finds.
 //   node scripts/bootstrap.mjs start [args]        src/main/dev.ts
-//   node scripts/bootstrap.mjs test [jest args]    without arguments: the checks and every test project
+//   node scripts/bootstrap.mjs test [jest args]    test/support/run-tests.ts
 //   node scripts/bootstrap.mjs run <file> [args]   any entry
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -18,11 +18,6 @@ import {
 
 const at = (...names) => join(root, ...names);
 const stamps = at('node_modules', '.cache', 'anneal');
-const jest = [
-  '--experimental-vm-modules',
-  '--no-warnings',
-  at('node_modules', 'jest', 'bin', 'jest.js'),
-];
 
 /** A digest of files and folders, by name and content. */
 function digestOf(...paths) {
@@ -138,31 +133,14 @@ async function generate(node) {
   }
 }
 
-/** The checks, every test project, and the end-to-end tests last and one at a time; the later run although one failed. */
-async function testEverything(node) {
-  const steps = [
-    ['checks', [...npmCommand(node), 'run', '--silent', 'check']],
-    ['tests', [node, ...jest, '--selectProjects', 'unit', 'workflow', 'api', 'replay']],
-    ['end-to-end tests', [node, ...jest, '--selectProjects', 'e2e', '--runInBand']],
-  ];
-  const failed = [];
-  for (const [name, command] of steps) {
-    const code = await run(command);
-    if (code > 128) return code;
-    if (code !== 0) failed.push(name);
-  }
-  console.log(failed.length === 0 ? 'checks and tests passed' : `failed: ${failed.join(', ')}`);
-  return failed.length === 0 ? 0 : 1;
-}
-
 async function main([target, ...args]) {
-  const targets = {
-    start: (node) => run([node, '--import', 'tsx', at('src', 'main', 'dev.ts'), ...args]),
-    test: (node) => (args.length > 0 ? run([node, ...jest, ...args]) : testEverything(node)),
-    run: (node) => run([node, '--import', 'tsx', ...args]),
+  const entries = {
+    start: [at('src', 'main', 'dev.ts')],
+    test: [at('test', 'support', 'run-tests.ts')],
+    run: [],
   };
-  const action = Object.hasOwn(targets, target ?? '') ? targets[target] : undefined;
-  if (action === undefined || (target === 'run' && args.length === 0)) {
+  const entry = Object.hasOwn(entries, target ?? '') ? entries[target] : undefined;
+  if (entry === undefined || (target === 'run' && args.length === 0)) {
     throw new Error('usage: bootstrap.mjs start [args] | test [jest args] | run <file> [args]');
   }
   await install();
@@ -170,7 +148,7 @@ async function main([target, ...args]) {
   if (node === undefined)
     throw new Error(`Anneal needs Node ${oldestNode} or newer; this is ${process.version}.`);
   await generate(node);
-  return action(node);
+  return run([node, '--import', 'tsx', ...entry, ...args]);
 }
 
 try {

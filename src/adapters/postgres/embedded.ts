@@ -4,16 +4,17 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { createCluster, endOrphan, runAs } from './embedded-cluster.js';
+import { createCluster, endOrphan, runAs } from './create-cluster.js';
 import { locatePostgres } from './locate-postgres.js';
-import type { LocatePostgresOptions, PostgresLocation } from './locate-postgres.js';
+import type { LocatePostgresOptions } from './locate-postgres.js';
+import type { PostgresLocation } from './postgres-location.js';
 
 export interface StartEmbeddedPostgresOptions extends LocatePostgresOptions {
   /** 0 takes a free port. */
   port: number;
   /** Of the role `postgres`; settled when the cluster is created, so it must stay the same afterwards. */
   superuserPassword: string;
-  /** False trades safety in a crash for speed: for tests. True by default. */
+  /** False trades safety in a crash of the machine for speed: for tests. True by default. */
   durable?: boolean | undefined;
   /** More server settings, by name. */
   settings?: Readonly<Record<string, string | number>> | undefined;
@@ -40,7 +41,8 @@ const readyTimeoutMs = 60_000;
 const stopGraceMs = 20_000;
 
 const durableSettings = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' };
-const hastySettings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+/** What is committed survives the death of the server, not that of the machine. */
+const hastySettings = { fsync: 'off', synchronous_commit: 'on', full_page_writes: 'off' };
 
 /**
  * Starts the embedded Postgres of a state folder, creating its cluster the first time, and returns when it answers a
@@ -78,8 +80,9 @@ export async function startEmbeddedPostgres(
   await log.close();
   const pid = child.pid;
   if (pid === undefined) return failed;
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
   const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (!isRunning()) return;
     child.kill('SIGINT');
     const timer = setTimeout(() => child.kill('SIGQUIT'), stopGraceMs);
     await exited;
@@ -87,13 +90,13 @@ export async function startEmbeddedPostgres(
   };
   const adminUrl = `postgresql://postgres:${encodeURIComponent(options.superuserPassword)}@127.0.0.1:${port}/postgres`;
   try {
+    const endedEarly = exited.then(async (code): Promise<never> => {
+      const end = await tail(logFile, logStart);
+      throw new Error(`Postgres ended with code ${code} before it was ready: ${end}`);
+    });
     const version = await Promise.race([
-      ready({ adminUrl, clusterDir, pid }),
-      exited.then(async (code) => {
-        const text = (await readFile(logFile)).subarray(logStart).toString('utf8').trim();
-        const end = text.split('\n').slice(-3).join(' | ') || `nothing was written to ${logFile}`;
-        throw new Error(`Postgres ended with code ${code} before it was ready: ${end}`);
-      }),
+      ready({ adminUrl, clusterDir, pid, isRunning }).then((answer) => answer ?? endedEarly),
+      endedEarly,
       failed,
     ]);
     return { adminUrl, port, pid, version, location, exited, stop };
@@ -127,11 +130,15 @@ interface Waiting {
   adminUrl: string;
   clusterDir: string;
   pid: number;
+  isRunning: () => boolean;
 }
 
-async function ready({ adminUrl, clusterDir, pid }: Waiting): Promise<string> {
+/** The server's version; undefined where it ends before it is ready. */
+async function ready(waiting: Waiting): Promise<string | undefined> {
+  const { adminUrl, clusterDir, pid } = waiting;
   const deadline = performance.now() + readyTimeoutMs;
   while (performance.now() < deadline) {
+    if (!waiting.isRunning()) return undefined;
     // The server keeps its state in the eighth line of this file (pg_ctl waits on it too).
     const lines = (
       await readFile(join(clusterDir, 'postmaster.pid'), 'utf8').catch(() => '')
@@ -149,8 +156,7 @@ async function serverVersion(adminUrl: string): Promise<string> {
     const { rows } = await client.query<{ server_version: string }>('show server_version');
     return rows[0]?.server_version ?? '';
   } catch (error) {
-    const refused = error instanceof Error && 'code' in error && error.code === '28P01';
-    if (!refused) throw error;
+    if ((error as { code?: unknown }).code !== '28P01') throw error;
     throw new Error(
       'The embedded Postgres refuses the recorded superuser password: it was created with another one. Restore the ' +
         'keys of the state folder, or remove the whole state folder to begin again.',
@@ -159,4 +165,9 @@ async function serverVersion(adminUrl: string): Promise<string> {
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+async function tail(logFile: string, from: number): Promise<string> {
+  const text = (await readFile(logFile)).subarray(from).toString('utf8').trim();
+  return text === '' ? `nothing was written to ${logFile}` : text.split('\n').slice(-3).join(' | ');
 }

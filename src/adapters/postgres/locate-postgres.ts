@@ -14,23 +14,10 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { endOrphan } from './embedded-cluster.js';
-import type { ServerProcesses } from './embedded-cluster.js';
+import { endOrphan } from './create-cluster.js';
+import type { ServerProcesses } from './create-cluster.js';
 import { canSearch, foldersTo, relocatedFolderName } from './postgres-location.js';
-import type { Account } from './postgres-location.js';
-
-/** Where the binaries and the cluster of the embedded Postgres are, and as whom it runs. */
-export interface PostgresLocation {
-  /** Holds `bin`, `lib` and `share`. */
-  nativeDir: string;
-  /** Holds `cluster`, the data folder. */
-  folder: string;
-  clusterDir: string;
-  /** Undefined: as the user of this process, which is not root. */
-  account: Account | undefined;
-  /** True where `folder` lies outside the state folder. */
-  relocated: boolean;
-}
+import type { Account, PostgresLocation } from './postgres-location.js';
 
 export interface LocatePostgresOptions {
   /** Absolute path of `.anneal`, or of what stands for it. */

@@ -8,6 +8,19 @@ export interface Account {
   gid: number;
 }
 
+/** Where the binaries and the cluster of the embedded Postgres are, and as whom it runs. */
+export interface PostgresLocation {
+  /** Holds `bin`, `lib` and `share`. */
+  nativeDir: string;
+  /** Holds `cluster`, the data folder. */
+  folder: string;
+  clusterDir: string;
+  /** Undefined: as the user of this process, which is not root. */
+  account: Account | undefined;
+  /** True where `folder` lies outside the state folder. */
+  relocated: boolean;
+}
+
 /** The facts of a folder that decide who may pass through it. */
 export interface FolderFacts {
   uid: number;

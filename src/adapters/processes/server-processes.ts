@@ -39,8 +39,8 @@ export const serverProcesses = {
       await once(server, 'listening');
       return (server.address() as AddressInfo).port;
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      const reason = code === 'EADDRINUSE' ? 'is in use' : `cannot be used (${String(code)})`;
+      const code = codeOf(error);
+      const reason = code === 'EADDRINUSE' ? 'is in use' : `cannot be used (${code})`;
       throw new Error(`Port ${wanted} on ${ip} ${reason}: set ${variable} to a free port.`, {
         cause: error,
       });
@@ -97,9 +97,11 @@ function send(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch (error) {
     // It ended between the look and the signal.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (codeOf(error) !== 'ESRCH') throw error;
   }
 }
+
+const codeOf = (error: unknown) => String((error as NodeJS.ErrnoException).code);
 
 async function facts(pid: number, fact: 'command' | 'parent'): Promise<string | undefined> {
   if (process.platform === 'linux') {

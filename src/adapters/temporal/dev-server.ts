@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { devServerArguments } from './dev-server-arguments.js';
 import type { DevServerSettings } from './dev-server-arguments.js';
-import { pidFileOf, stopDevServer, stopOrphan } from './stop-dev-server.js';
+import { isRunning, pidFileOf, stopDevServer, stopOrphan } from './stop-dev-server.js';
 import type { ServerProcesses } from './stop-dev-server.js';
 
 export interface StartDevServerOptions extends Omit<DevServerSettings, 'port' | 'uiPort'> {
@@ -75,12 +75,15 @@ export async function startTemporalDevServer(options: StartDevServerOptions): Pr
   };
   const address = `${ip}:${port}`;
   try {
+    const endedEarly = exited.then(async (code): Promise<never> => {
+      const end = await tail(logFile, logStart);
+      throw new Error(`The Temporal server ended with code ${code} before it was ready: ${end}`);
+    });
+    const namespace = options.namespace ?? 'default';
+    const waiting = { ip, port, uiPort, namespace, isRunning: () => isRunning(child) };
     await Promise.race([
-      ready({ ip, port, uiPort, namespace: options.namespace ?? 'default' }, options),
-      exited.then(async (code) => {
-        const end = await tail(logFile, logStart);
-        throw new Error(`The Temporal server ended with code ${code} before it was ready: ${end}`);
-      }),
+      ready(waiting, options).then((isReady) => isReady || endedEarly),
+      endedEarly,
       failed,
     ]);
   } catch (error) {
@@ -105,16 +108,19 @@ interface Endpoint {
   /** 0 when headless. */
   uiPort: number;
   namespace: string;
+  isRunning: () => boolean;
 }
 
-async function ready(endpoint: Endpoint, options: StartDevServerOptions): Promise<void> {
+/** False where the server ends before it is ready. */
+async function ready(endpoint: Endpoint, options: StartDevServerOptions): Promise<boolean> {
   const timeoutMs = options.readyTimeoutMs ?? 60_000;
   const deadline = performance.now() + timeoutMs;
   let saidAt = performance.now();
   let last: unknown = 'its port is closed';
   while (performance.now() < deadline) {
+    if (!endpoint.isRunning()) return false;
     const answer = await answers(endpoint).catch((error: unknown) => error ?? 'no answer');
-    if (answer === true) return;
+    if (answer === true) return true;
     last = answer;
     if (performance.now() - saidAt > 2_000) {
       saidAt = performance.now();

@@ -23,8 +23,8 @@ export interface DownloadCliOptions {
   signal?: AbortSignal | undefined;
   /** For tests; the machine's own otherwise, as `platform-arch`. */
   platform?: string | undefined;
-  /** For tests: the expected SHA-256 of the archive, hex. */
-  sha256?: string | undefined;
+  /** SHA-256 of the archive, hex, in place of the pinned one: for platforms that have none. */
+  cliSha256?: string | undefined;
 }
 
 const maxArchiveBytes = 150 * 1024 * 1024;
@@ -46,7 +46,7 @@ export const cliCachePath = (cacheDir: string, platform: string = thisPlatform()
 export async function downloadCli(options: DownloadCliOptions): Promise<string> {
   const platform = options.platform ?? thisPlatform();
   const pinned: Record<string, string> = temporalPins.cliSha256;
-  const expected = options.sha256 ?? pinned[platform];
+  const expected = options.cliSha256 ?? pinned[platform];
   if (options.fetch === undefined) throw new Error('downloads are off');
   if (expected === undefined) throw new Error(`there is no pinned download for ${platform}`);
   const archive = await receive(options.fetch, archiveUrl(platform), options);

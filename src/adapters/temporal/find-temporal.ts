@@ -29,6 +29,8 @@ export interface FindTemporalOptions {
   devServerSource: string;
   /** Used by the download alone. Left out: no download is tried. */
   fetch?: DownloadFetch | undefined;
+  /** `ANNEAL_TEMPORAL_CLI_SHA256`: in place of the pinned checksum. */
+  cliSha256?: string | undefined;
   /** False: only looks (1 to 3), obtains nothing. `anneal doctor` asks so. */
   obtain?: boolean | undefined;
   /** One line per call, at least every 2 s while something is obtained. */

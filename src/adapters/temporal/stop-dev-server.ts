@@ -3,12 +3,16 @@ import { readFile, rm } from 'node:fs/promises';
 
 const graceMs = 10_000;
 
+/** False once the child has ended. */
+export const isRunning = (child: ChildProcess): boolean =>
+  child.exitCode === null && child.signalCode === null;
+
 /** Ends a server that this process started: SIGTERM, after 10 s SIGKILL; returns when it is gone. */
 export async function stopDevServer(
   child: ChildProcess,
   exited: Promise<number | null>,
 ): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (!isRunning(child)) return;
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
   await exited;

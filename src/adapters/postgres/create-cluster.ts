@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { PostgresLocation } from './locate-postgres.js';
+import type { PostgresLocation } from './postgres-location.js';
 
 export interface CreateClusterOptions {
   location: PostgresLocation;
@@ -63,7 +63,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<void
     );
     await rename(fresh, location.clusterDir);
   } catch (error) {
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+    const said = (error as { stderr?: string }).stderr?.trim() ?? '';
     throw new Error(`The Postgres cluster cannot be created: ${said || String(error)}`, {
       cause: error,
     });
