@@ -1,0 +1,69 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { environmentSchema } from '../config.js';
+import { projectFolder } from './project-folder.js';
+
+// Writes docs/configuration.md from the configuration schema; with `--check` it only compares.
+
+const propertySchema = z.object({
+  description: z.string(),
+  default: z.union([z.string(), z.number()]).optional(),
+  enum: z.array(z.string()).optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+});
+
+const intro = `# Configuration
+
+<!-- Generated from src/config.ts by \`npm run docs:configuration\`; edit the descriptions there. -->
+
+Every variable that Anneal reads from its environment. An empty variable counts as unset; a value out of its range, or two
+that contradict each other, stop the process at boot with every reason at once. \`npm start\` needs none of them.
+
+- \`TEMPORAL_*\` beyond those below (TLS, API key, \`TEMPORAL_CONFIG_FILE\`, \`TEMPORAL_PROFILE\`) are read by Temporal's own
+  client configuration, \`OTEL_*\` by OpenTelemetry once \`ANNEAL_OTEL\` is \`on\`.
+- Names end in their unit: \`MS\` milliseconds, \`BYTES\` bytes, \`COUNT\` a number of things.
+`;
+
+function rangeOf(property: z.infer<typeof propertySchema>): string {
+  const { minimum, maximum } = property;
+  if (property.enum !== undefined) return property.enum.map((value) => `\`${value}\``).join(' ');
+  if (minimum === undefined || maximum === undefined) return 'text';
+  return `${minimum} – ${maximum}`;
+}
+
+/** Lines of a Markdown table whose columns are as wide as their widest cell. */
+function table(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const [head = [], ...body] = rows;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)];
+}
+
+function render(): string {
+  const { properties = {} } = z.toJSONSchema(environmentSchema);
+  const rows = Object.entries(properties).map(([name, schema]) => {
+    const property = propertySchema.parse(schema);
+    const initial = property.default === undefined ? '' : `\`${property.default}\``;
+    return [`\`${name}\``, initial, rangeOf(property), property.description];
+  });
+  return `${intro}\n${table([['Variable', 'Default', 'Values', 'Meaning'], ...rows]).join('\n')}\n`;
+}
+
+const path = projectFolder('docs/configuration.md');
+const text = render();
+if (process.argv.includes('--check')) {
+  const found = await readFile(path, 'utf8').catch(() => '');
+  if (found !== text) {
+    console.error(
+      'docs/configuration.md is not what src/config.ts says: run `npm run docs:configuration`',
+    );
+    process.exitCode = 1;
+  }
+} else {
+  await writeFile(path, text);
+  console.log(`wrote ${path}`);
+}
