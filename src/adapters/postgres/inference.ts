@@ -164,6 +164,22 @@ function createAdmission(db: Database) {
   };
 }
 
+/** Reads that every process may do. */
+export const createInferenceReads = (db: Database) => ({
+  findVersion: async (
+    tenant: string,
+    model: string,
+    version: number,
+  ): Promise<VersionFacts | undefined> => {
+    const values = [tenant, model, version];
+    const [row] = await db.call('select * from inference_version($1, $2, $3)', values);
+    return row === undefined ? undefined : versionOf(model, version, row);
+  },
+
+  read: async (tenant: string, ids: string[]): Promise<StoredInference[]> =>
+    (await db.call('select * from inference_read($1, $2)', [tenant, ids])).map(storedOf),
+});
+
 /**
  * The hot path of inference: SQL functions that set the tenant themselves, one round trip each. Admissions and
  * settlements of one tenant share round trips and commits. Function by function for the roles of the API and the
@@ -184,17 +200,8 @@ export function createInferenceStore(db: Database) {
   });
   return {
     ...createAdmission(db),
+    ...createInferenceReads(db),
     settle,
-
-    findVersion: async (
-      tenant: string,
-      model: string,
-      version: number,
-    ): Promise<VersionFacts | undefined> => {
-      const values = [tenant, model, version];
-      const [row] = await db.call('select * from inference_version($1, $2, $3)', values);
-      return row === undefined ? undefined : versionOf(model, version, row);
-    },
 
     load: async (tenant: string, inferenceId: string): Promise<InferenceRun | undefined> => {
       const values = [tenant, inferenceId];
@@ -206,9 +213,6 @@ export function createInferenceStore(db: Database) {
       const values = [tenant, inferenceId, JSON.stringify(attempts)];
       await db.call('select inference_park($1, $2, $3)', values);
     },
-
-    read: async (tenant: string, ids: string[]): Promise<StoredInference[]> =>
-      (await db.call('select * from inference_read($1, $2)', [tenant, ids])).map(storedOf),
 
     loadShadow: async (
       tenant: string,
