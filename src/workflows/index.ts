@@ -2,3 +2,5 @@
 export { awaitApproval } from './approval/index.js';
 export { trainModel } from './training/index.js';
 export { evaluateVersion } from './evaluation/index.js';
+export { rollOutRelease } from './release/index.js';
+export { infer, inferShadow } from './inference/index.js';

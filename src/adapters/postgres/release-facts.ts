@@ -176,6 +176,20 @@ const shadowCounts =
       };
     });
 
+/** Sealed outputs of decisions; those without one are left out. */
+const sealedOutputs =
+  (db: Database) =>
+  (tenant: string, decisionIds: string[]): Promise<{ decisionId: string; outputs: Uint8Array }[]> =>
+    db.withTenant(tenant, async (tx) => {
+      const rows = await tx.inference.findMany({
+        where: { tenantId: tenant, inferenceId: { in: decisionIds }, outputs: { not: null } },
+        select: { inferenceId: true, outputs: true },
+      });
+      return rows.flatMap(({ inferenceId, outputs }) =>
+        outputs === null ? [] : [{ decisionId: inferenceId, outputs }],
+      );
+    });
+
 /** Reads that a release decides on. */
 export const createReleaseFacts = (db: Database) => ({
   preflightFacts: preflightFacts(db),
@@ -189,6 +203,7 @@ export const createReleaseFacts = (db: Database) => ({
   labelledDecisions: labelledDecisions(db),
   referenceAccuracy: referenceAccuracy(db),
   shadowCounts: shadowCounts(db),
+  sealedOutputs: sealedOutputs(db),
   /** Live serving processes of a target. */
   leases: (tenant: string, target: Target): Promise<ServingLease[]> =>
     db.withTenant(tenant, (tx) => readLeases(tx, tenant, target)),

@@ -1,0 +1,1 @@
+export { rollOutRelease } from './roll-out-release.js';
