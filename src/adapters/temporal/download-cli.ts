@@ -65,7 +65,7 @@ export async function downloadCli(options: DownloadCliOptions): Promise<string> 
 }
 
 /** The release's archive for a platform; names follow the release (`amd64` where Node says `x64`). */
-export function archiveUrl(platform: string): string {
+function archiveUrl(platform: string): string {
   const name = platform.replace('-x64', '_amd64').replace('-arm64', '_arm64');
   return `https://github.com/temporalio/cli/releases/download/v${temporalPins.cli}/temporal_cli_${temporalPins.cli}_${name}.tar.gz`;
 }

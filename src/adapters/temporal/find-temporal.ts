@@ -9,7 +9,7 @@ import { isAtLeast, parseVersionOutput, temporalPins } from './temporal-pins.js'
 import type { TemporalVersions } from './temporal-pins.js';
 
 /** The five places, in the order in which they are tried. */
-export type TemporalSource = 1 | 2 | 3 | 4 | 5;
+type TemporalSource = 1 | 2 | 3 | 4 | 5;
 
 /** A Temporal server that can be used: one that runs at an address, or a binary that takes `server start-dev`. */
 export type FoundTemporal =
@@ -39,7 +39,7 @@ export interface FindTemporalOptions {
 }
 
 /** Why one of the five places gave no server, and the command that changes that. */
-export interface TemporalAttempt {
+interface TemporalAttempt {
   source: TemporalSource;
   place: string;
   reason: string;
@@ -47,7 +47,7 @@ export interface TemporalAttempt {
 }
 
 /** None of the five places had a server; the message names all five with the command that fixes each. */
-export class TemporalNotFoundError extends Error {
+class TemporalNotFoundError extends Error {
   readonly attempts: readonly TemporalAttempt[];
   constructor(attempts: readonly TemporalAttempt[]) {
     super(describeAttempts(attempts));
@@ -57,7 +57,7 @@ export class TemporalNotFoundError extends Error {
 }
 
 /** The text of {@link TemporalNotFoundError}: two lines a place, in order. */
-export function describeAttempts(attempts: readonly TemporalAttempt[]): string {
+function describeAttempts(attempts: readonly TemporalAttempt[]): string {
   const lines = attempts.map(
     ({ source, place, reason, fix }) => `  (${source}) ${place}: ${reason}\n      fix: ${fix}`,
   );
