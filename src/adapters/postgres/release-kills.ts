@@ -4,6 +4,7 @@ import type { CreateKill, Target, TargetKind } from '../../domain/release/contra
 import { releaseWorkflowId } from '../../domain/release/contract.js';
 import { judgePropagation } from '../../domain/release/readiness.js';
 import { killColumn } from '../../domain/release/routing.js';
+import type { KillDetail, KillView } from '../../domain/release/view.js';
 import type { Env } from '../../domain/ids.js';
 import type { Database, Tx } from './database.js';
 import type { KillSwitch } from './generated/client.js';
@@ -11,23 +12,6 @@ import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
 import { readLeases } from './release-facts.js';
 import { killsOf, lockKills, recordEpoch } from './release-routing.js';
-
-/** A kill switch as it is shown. */
-export interface KillView {
-  id: string;
-  scope: { level: string; model?: string; version?: number };
-  env: string;
-  mode: string;
-  reason: string;
-  state: 'ACTIVE' | 'LIFT_REQUESTED' | 'LIFTED';
-  /** The pointers that it moved, and to which epoch. */
-  targets: { kind: string; name: string; epoch: number }[];
-  createdBy: string;
-  createdAt: string;
-  liftRequestedBy: string | null;
-  liftedBy: string | null;
-  liftedAt: string | null;
-}
 
 const viewOf = (row: KillSwitch): KillView => ({
   id: row.killId,
@@ -37,7 +21,7 @@ const viewOf = (row: KillSwitch): KillView => ({
     ...(row.version === null ? {} : { version: row.version }),
   },
   env: row.env,
-  mode: row.mode,
+  mode: row.mode as KillView['mode'],
   reason: row.reason,
   state: row.state as KillView['state'],
   targets: row.targets as KillView['targets'],
@@ -233,7 +217,7 @@ export const createKillStore = (db: Database) => ({
   findKill: (
     tenant: string,
     key: { env: string; killId: string },
-  ): Promise<(KillView & { laggards: string[] }) | undefined> =>
+  ): Promise<KillDetail | undefined> =>
     db.withTenant(tenant, async (tx) => {
       const row = await tx.killSwitch.findFirst({ where: { tenantId: tenant, ...key } });
       if (row === null) return undefined;
@@ -246,7 +230,7 @@ export const createKillStore = (db: Database) => ({
       }
       return { ...view, laggards };
     }),
-  /** Newest first by id, strictly below `after`. */
+  /** Newest first by id, strictly below `after`; one more than the limit. */
   listKills: (
     tenant: string,
     filter: { env: string; state?: string | undefined },
@@ -261,7 +245,7 @@ export const createKillStore = (db: Database) => ({
           ...(page.after === undefined ? {} : { killId: { lt: page.after } }),
         },
         orderBy: { killId: 'desc' },
-        take: page.limit,
+        take: page.limit + 1,
       });
       return rows.map(viewOf);
     }),

@@ -10,6 +10,7 @@ import {
   type RoutingDocument,
   type ShadowCapture,
 } from '../../domain/release/routing.js';
+import type { RoutingEntry } from '../../domain/release/view.js';
 import type { Database, Tx } from './database.js';
 
 interface Row {
@@ -155,18 +156,6 @@ export async function moveRouting(
   return row.epoch;
 }
 
-/** One epoch of a target's history as it is shown. */
-export interface RoutingEntry extends Pointers {
-  epoch: number;
-  kill: KillInForce | null;
-  minEpoch: number;
-  move: string;
-  actor: string;
-  reason: string;
-  releaseId: string | null;
-  at: string;
-}
-
 interface HistoryRow {
   epoch: number;
   document: unknown;
@@ -207,17 +196,27 @@ export const createRoutingStore = (db: Database) => ({
   /** The row as it is now; undefined before the first move. */
   findRouting: (tenant: string, target: Target): Promise<RoutingDocument | undefined> =>
     db.withTenant(tenant, (tx) => readRouting(tx, tenant, target)),
-  /** The entry that was in force at `at`; undefined before the first. */
-  findRoutingAt: (tenant: string, target: Target, at: Date): Promise<RoutingEntry | undefined> =>
+  /** The entry that was in force at `at`, or is now; undefined before the first. */
+  findRoutingAt: (
+    tenant: string,
+    target: Target,
+    at: Date | undefined,
+  ): Promise<RoutingEntry | undefined> =>
     db.withTenant(tenant, async (tx) => {
       const { env, kind, name } = target;
       const row = await tx.routingHistory.findFirst({
-        where: { tenantId: tenant, env, kind, name, at: { lte: at } },
+        where: {
+          tenantId: tenant,
+          env,
+          kind,
+          name,
+          ...(at === undefined ? {} : { at: { lte: at } }),
+        },
         orderBy: { epoch: 'desc' },
       });
       return row === null ? undefined : entryOf(row);
     }),
-  /** Newest first, strictly below `before`. */
+  /** Newest first, strictly below `before`; one more than the limit. */
   listRouting: (
     tenant: string,
     target: Target,
@@ -234,7 +233,7 @@ export const createRoutingStore = (db: Database) => ({
           ...(page.before === undefined ? {} : { epoch: { lt: page.before } }),
         },
         orderBy: { epoch: 'desc' },
-        take: page.limit,
+        take: page.limit + 1,
       });
       return rows.map(entryOf);
     }),

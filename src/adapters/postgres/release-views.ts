@@ -1,78 +1,17 @@
-import type { ReleasePlan, ReleaseProgress, Target } from '../../domain/release/contract.js';
-import type { ReportStep } from '../../domain/release/report.js';
+import type { ReleaseProgress } from '../../domain/release/contract.js';
+import type { ReleaseSummary, ReleaseView, ShadowView } from '../../domain/release/view.js';
 import type { Database, Tx } from './database.js';
 import type { Prisma, Release } from './generated/client.js';
 import { buildReport } from './release-report.js';
 import { mustRead } from './release-steps.js';
-
-/** A release in a list. */
-export interface ReleaseSummary {
-  id: string;
-  model: string;
-  env: string;
-  version: number;
-  strategy: string;
-  state: string;
-  waitingOn: string;
-  reason: string;
-  approvalId: string | null;
-  requestedBy: string;
-  createdAt: string;
-  endedAt: string | null;
-}
-
-/** A release with its whole story; the digest is there once it has ended, and the story is final then. */
-export interface ReleaseView extends ReleaseSummary {
-  target: Target;
-  plan: ReleasePlan;
-  planDigest: string;
-  queuedBehind: string | null;
-  since: string;
-  nextAt: string | null;
-  cause: string | null;
-  laggards: string[];
-  failure: { code: string; message: string } | null;
-  shadow: { shadowId: string; state: string; verdict: unknown } | null;
-  epochs: {
-    epoch: number;
-    active: number | null;
-    previous: number | null;
-    move: string;
-    at: string;
-  }[];
-  steps: ReportStep[];
-  reportDigest: string | null;
-}
-
-/** A shadow with what its pairs say so far. */
-export interface ShadowView {
-  id: string;
-  releaseId: string | null;
-  model: string;
-  env: string;
-  version: number;
-  state: string;
-  input: unknown;
-  verdict: unknown;
-  pairs: number;
-  errors: number;
-  disagreements: number;
-  labelled: number;
-  /** Where champion and candidate differ most, by what the champion answered; at most five. */
-  slices: { championLabel: string | null; pairs: number; disagreements: number }[];
-  /** Newest decisions on which they differ; at most 20. */
-  disagreeing: string[];
-  startedAt: string | null;
-  endedAt: string | null;
-}
 
 const summaryOf = (row: Release): ReleaseSummary => ({
   id: row.releaseId,
   model: row.name,
   env: row.env,
   version: row.version,
-  strategy: row.strategy,
-  state: row.state,
+  strategy: row.strategy as ReleaseSummary['strategy'],
+  state: row.state as ReleaseSummary['state'],
   waitingOn: row.waitingOn,
   reason: row.reason,
   approvalId: row.approvalId,
@@ -94,7 +33,7 @@ async function viewOf(tx: Tx, row: Release): Promise<ReleaseView> {
   return {
     ...summaryOf(row),
     target,
-    plan: record.plan,
+    plan: { ...record.plan },
     planDigest: record.planDigest,
     queuedBehind: row.queuedBehind,
     since: new Date(progress.sinceMs).toISOString(),
@@ -102,7 +41,7 @@ async function viewOf(tx: Tx, row: Release): Promise<ReleaseView> {
     cause: progress.cause,
     laggards: progress.laggards,
     failure: row.failure as ReleaseView['failure'],
-    shadow,
+    shadow: shadow as ReleaseView['shadow'],
     epochs: epochs.map(({ epoch, active, previous, move, at }) => ({
       epoch,
       active,
@@ -141,8 +80,8 @@ async function shadowView(
     model: row.model,
     env: row.env,
     version: row.version,
-    state: row.state,
-    input: row.input,
+    state: row.state as ShadowView['state'],
+    input: row.input as ShadowView['input'],
     verdict: row.verdict,
     ...(counts ?? { pairs: 0, errors: 0, disagreements: 0, labelled: 0 }),
     slices,
@@ -163,7 +102,7 @@ export const createReleaseViews = (db: Database) => ({
       const row = await tx.release.findFirst({ where: { tenantId: tenant, ...key } });
       return row === null ? undefined : viewOf(tx, row);
     }),
-  /** Newest first by id, strictly below `after`. */
+  /** Newest first by id, strictly below `after`; one more than the limit. */
   listReleases: (
     tenant: string,
     filter: { env: string; model?: string | undefined; state?: string | undefined },
@@ -177,7 +116,7 @@ export const createReleaseViews = (db: Database) => ({
       const rows = await tx.release.findMany({
         where,
         orderBy: { releaseId: 'desc' },
-        take: page.limit,
+        take: page.limit + 1,
       });
       return rows.map(summaryOf);
     }),
