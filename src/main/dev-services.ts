@@ -75,15 +75,33 @@ export interface DevTemporal {
   server: DevServer | undefined;
 }
 
+/** The version of the server at an address, with the caller's TLS and key settings. */
+async function serverVersionAt(config: Config, address: string): Promise<string> {
+  const { namespace, connection } = config.temporal;
+  const temporal = await connectTemporal({
+    connection: connection(address),
+    namespace,
+    patienceMs: 0,
+  });
+  try {
+    const { serverVersion } = await temporal.connection.workflowService.getSystemInfo({});
+    return serverVersion;
+  } finally {
+    await temporal.close();
+  }
+}
+
 /** Finds or obtains a Temporal server, starts it where it is a binary, and readies its namespace. */
 export async function startDevTemporal(config: Config, say: Say): Promise<DevTemporal> {
   const found = await findTemporal({
     address: config.temporal.address,
+    probeAddress: (address) => serverVersionAt(config, address),
+    cliSha256: config.temporal.cliSha256,
     env: childEnv(),
     cacheDir: config.cacheDir,
     devServerSource: projectFolder('tools/temporal-dev'),
     fetch,
-    cliSha256: config.temporal.cliSha256,
+
     log: say,
   });
   const server =
@@ -143,7 +161,9 @@ export async function assertPortsFree(config: Config): Promise<void> {
 
 /** Holds the state folder for one `npm start` at a time. A lock whose process is gone is taken over. */
 export async function lockState(stateDir: string): Promise<void> {
-  await mkdir(join(stateDir, 'logs'), { recursive: true });
+  // Searchable by others: started by root, Postgres runs as another account. What is secret lies in keys/, mode 0700.
+  await mkdir(stateDir, { recursive: true, mode: 0o755 });
+  await mkdir(join(stateDir, 'logs'), { recursive: true, mode: 0o700 });
   const path = join(stateDir, 'start.pid');
   const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
   if (holder > 0 && holder !== process.pid && (await isLauncher(holder))) {

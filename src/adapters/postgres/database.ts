@@ -13,23 +13,23 @@ export type SqlRow = Record<string, unknown>;
 /** One role's access to Postgres. Nothing in it reaches a row without a tenant. */
 export interface Database {
   /** Runs `work` in one transaction under `tenant`; commits when it resolves, rolls back when it throws. */
-  withTenant<T>(tenant: string, work: (tx: Tx) => Promise<T>): Promise<T>;
+  withTenant: <T>(tenant: string, work: (tx: Tx) => Promise<T>) => Promise<T>;
   /**
    * One statement whose SQL function sets the tenant itself as its first act: the hot path, a single round trip.
    * Never call it with SQL that does not.
    */
-  call(sql: string, values: unknown[]): Promise<SqlRow[]>;
+  call: (sql: string, values: unknown[]) => Promise<SqlRow[]>;
   /** Every tenant's id, sorted: what background loops iterate over. */
-  tenants(): Promise<string[]>;
+  tenants: () => Promise<string[]>;
   /** Follows a NOTIFY channel until the signal aborts; reconnects by itself and calls `onReconnect` after each gap. */
-  listen(
+  listen: (
     channel: string,
     handlers: { onNotice: (payload: string) => void; onReconnect?: () => void },
     signal: AbortSignal,
-  ): Promise<void>;
+  ) => Promise<void>;
   /** Answers when Postgres answers; throws STORE_UNAVAILABLE otherwise. */
-  ping(): Promise<void>;
-  close(): Promise<void>;
+  ping: () => Promise<void>;
+  close: () => Promise<void>;
 }
 
 const UNAVAILABLE = new Set([

@@ -1,0 +1,105 @@
+import { createAccessStore } from '../adapters/postgres/access.js';
+import { createApprovalDecisions } from '../adapters/postgres/approval-decisions.js';
+import { createApprovalRequests } from '../adapters/postgres/approval-requests.js';
+import { createApprovalViews } from '../adapters/postgres/approval-views.js';
+import { createAuditStore } from '../adapters/postgres/audit.js';
+import { createDecisionStore } from '../adapters/postgres/decisions.js';
+import { createEvaluationStore } from '../adapters/postgres/evaluation-requests.js';
+import { createFeedbackStore } from '../adapters/postgres/feedback.js';
+import { createInferenceViews } from '../adapters/postgres/inference-views.js';
+import { createRegistryStore } from '../adapters/postgres/registry.js';
+import { createTrainingStore } from '../adapters/postgres/training.js';
+import {
+  createApprovalSigner,
+  createApprovalVerifier,
+} from '../adapters/secrets/approval-signature.js';
+import { createFileSigningSecrets } from '../adapters/secrets/file-provider.js';
+import { readJsonArtifact } from '../adapters/tabular/staged-state.js';
+import { createVerifyAudit } from '../activities/audit/index.js';
+import { createSettlementLoop } from '../activities/inference/index.js';
+import { openOutput } from '../activities/inference/settle.js';
+import type { SnapshotProfile } from '../domain/datasets/profile.js';
+import { defaultTrainingLimits } from '../domain/training/contract.js';
+import type { Links } from '../api/started.js';
+import type { Parts } from './dependencies.js';
+import type { AllRouteDeps } from './routes.js';
+import type { NamedLoop } from './run-loops.js';
+import type { Serving } from './serving.js';
+
+/** A lost settlement notice costs a waiting caller this much. */
+const SETTLEMENT_SWEEP_MS = 1_000;
+
+/** Links into the Temporal Web UI. */
+export const createLinks = ({ config }: Pick<Parts, 'config'>): Links => ({
+  temporalUi: (workflowId) =>
+    `${config.temporal.uiUrl}/namespaces/${config.temporal.namespace}/workflows/${encodeURIComponent(workflowId)}`,
+});
+
+/** What every endpoint asks for, from the parts of this process. */
+export function createRouteDeps(parts: Parts, serving: Serving) {
+  const { db } = parts;
+  const secrets = createFileSigningSecrets(parts.keyFolder);
+  const links = createLinks(parts);
+  const access = createAccessStore(db);
+  const audit = createAuditStore(db);
+  const evaluation = createEvaluationStore(db);
+  const approvals = createApprovalViews(db);
+  const decisions = createApprovalDecisions(db, createApprovalSigner(secrets));
+  const inferences = createInferenceViews(db);
+  const settlements = createSettlementLoop({
+    listen: db.listen,
+    read: inferences.read,
+    sweepMs: SETTLEMENT_SWEEP_MS,
+  });
+  const routes: AllRouteDeps = {
+    access: {
+      ...access,
+      createKey: async (caller, request) =>
+        access.createKey(caller, request, await secrets.pepper()),
+      nowMs: () => Date.now(),
+    },
+    audit: {
+      listEntries: audit.listEntries,
+      verify: createVerifyAudit({ ...audit, readCheckpoints: parts.checkpoints.read }),
+    },
+    training: {
+      ...createTrainingStore(db),
+      readProfile: (ref) => readJsonArtifact<SnapshotProfile>(parts.artifacts, ref),
+      limits: defaultTrainingLimits,
+      links,
+    },
+    registry: createRegistryStore(db),
+    evaluation: { ...evaluation, links },
+    approval: {
+      requestApproval: createApprovalRequests(db).request,
+      decideApproval: decisions.decide,
+      withdrawApproval: decisions.withdraw,
+      findApproval: approvals.find,
+      listApprovals: approvals.list,
+      links,
+    },
+    inference: {
+      admit: serving.pipeline.admit,
+      waitFor: settlements.waitFor,
+      readInferences: inferences.read,
+      listInferences: inferences.listInferences,
+      openOutput: async (of) => {
+        const output = await openOutput(serving.cipher, of);
+        return output === undefined ? undefined : { ...output };
+      },
+      links,
+    },
+    decisions: {
+      ...createDecisionStore(db),
+      verifySignature: createApprovalVerifier(serving.secrets),
+    },
+    feedback: {
+      ...createFeedbackStore(db),
+      findContract: async (tenant, model, version) =>
+        (await serving.versions.find(tenant, model, version))?.facts.contract,
+      subjectToken: serving.tokenOf,
+    },
+  };
+  const loops: NamedLoop[] = [{ name: 'settlements', loop: settlements }];
+  return { routes, loops, recordRefusal: audit.recordRefusal };
+}

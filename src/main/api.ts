@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { loadConfig, type Config } from '../config.js';
+import { createApp } from '../api/app.js';
+import { formatId } from '../domain/ids.js';
+import { createAuthentication } from './api-authentication.js';
+import { createRouteDeps } from './api-dependencies.js';
+import { openParts, requireUrl, type Parts } from './dependencies.js';
+import { closeServer, listen, startInternalListener } from './metrics.js';
+import { allRoutes } from './routes.js';
+import { runProcess, type Running } from './run-process.js';
+import { startLoops } from './run-loops.js';
+import { createServing } from './serving.js';
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 60_000;
+const DRAIN_MS = 30_000;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The public server on an ephemeral or configured port; what tests start in process. */
+export async function createPublicServer(parts: Parts, stopping: AbortSignal) {
+  const { config, log, metrics, starter } = parts;
+  const serving = createServing(parts, 'api');
+  const routeDeps = createRouteDeps(parts, serving);
+  const app = createApp(allRoutes(routeDeps.routes), {
+    authenticate: createAuthentication(parts, stopping),
+    startWorkflow: starter.startWorkflow,
+    wakeWorkflow: starter.wakeWorkflow,
+    recordRefusal: routeDeps.recordRefusal,
+    newRequestId: () => formatId('request', Date.now(), randomBytes(10)),
+    log,
+    observe: metrics.observeRequest,
+    stopping,
+  });
+  const server = createServer(app);
+  // Node's request timer is per server and would cut uploads: routes bound their own bodies.
+  server.requestTimeout = 0;
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.maxRequestsPerSocket = 100_000;
+  const loops = startLoops(parts, [...serving.loops, ...routeDeps.loops], stopping);
+  await listen(server, { host: config.api.host, port: config.api.port });
+  return { server, loops, serving };
+}
+
+async function startApi(config: Config): Promise<Running> {
+  const parts = await openParts(config, {
+    name: 'api',
+    databaseUrl: requireUrl(config.postgres.apiUrl, 'ANNEAL_API_DATABASE_URL'),
+  });
+  const stopping = new AbortController();
+  const { server, loops } = await createPublicServer(parts, stopping.signal);
+  let leaving = false;
+  const internal = await startInternalListener({
+    host: config.api.internalHost,
+    port: config.api.internalPort,
+    metrics: parts.metrics,
+    checks: {
+      stopping: async () => (leaving ? 'the process is stopping' : undefined),
+      database: async () => void (await parts.db.ping()),
+      temporal: async () => {
+        await parts.temporal.connection.workflowService.getSystemInfo({});
+        return undefined;
+      },
+      loops: async () => loops.unhealthy(),
+    },
+  });
+  parts.log.info({ port: config.api.port }, 'the API answers');
+  return {
+    stop: async () => {
+      leaving = true;
+      await pause(config.api.drainMs);
+      const closed = closeServer(server);
+      stopping.abort();
+      await Promise.race([closed, pause(DRAIN_MS)]);
+      await loops.ended;
+      await internal.close();
+      await parts.close();
+    },
+  };
+}
+
+if (import.meta.main) await runProcess('api', async () => startApi(loadConfig()));

@@ -1,0 +1,73 @@
+import { openDatabase } from '../adapters/postgres/database.js';
+import { createAuditStore } from '../adapters/postgres/audit.js';
+import { createRelayStore } from '../adapters/postgres/events.js';
+import { createCheckpointLoop, createSealerLoop } from '../activities/audit/index.js';
+import { createRelayLoop } from '../activities/events/relay-loop.js';
+import { requireUrl, type Parts } from './dependencies.js';
+import type { NamedLoop } from './run-loops.js';
+
+const SWEEP_MS = 1_000;
+
+/** Resolves at the next notice, at the sweep interval, or when the process stops. */
+function createBell(signal: AbortSignal) {
+  let ring: () => void = () => undefined;
+  return {
+    ring: () => ring(),
+    next: (): Promise<void> =>
+      new Promise((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        const timer = setTimeout(done, SWEEP_MS);
+        signal.addEventListener('abort', done, { once: true });
+        ring = done;
+      }),
+  };
+}
+
+/** The relay: claims as anneal_relay, starts and wakes through Temporal. */
+function relay(parts: Parts, signal: AbortSignal): NamedLoop {
+  const db = openDatabase({
+    url: requireUrl(parts.config.postgres.relayUrl, 'ANNEAL_RELAY_DATABASE_URL'),
+    poolSize: 2,
+    applicationName: 'anneal-relay',
+  });
+  const bell = createBell(signal);
+  void db.listen('intent', { onNotice: bell.ring, onReconnect: bell.ring }, signal);
+  const loop = createRelayLoop({
+    ...createRelayStore(db),
+    ...parts.starter,
+    nextDue: bell.next,
+    log: parts.log,
+  });
+  const run = async (stopping: AbortSignal): Promise<void> => {
+    try {
+      await loop.run(stopping);
+    } finally {
+      await db.close();
+    }
+  };
+  return { name: 'relay', loop: { ...loop, run } };
+}
+
+/** Loops of the role `orchestration`: relay, audit sealer, audit checkpoints. */
+export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[] {
+  if (!parts.config.worker.roles.includes('orchestration')) return [];
+  const audit = createAuditStore(parts.db);
+  const sealer = createSealerLoop({ ...audit, log: parts.log });
+  const checkpoints = createCheckpointLoop({
+    ...audit,
+    readCheckpoints: parts.checkpoints.read,
+    appendCheckpoints: parts.checkpoints.append,
+    origin: `anneal/${parts.config.temporal.namespace}`,
+    nowMs: () => Date.now(),
+    log: parts.log,
+  });
+  return [
+    relay(parts, signal),
+    { name: 'audit-sealer', loop: sealer },
+    { name: 'audit-checkpoints', loop: checkpoints },
+  ];
+}
