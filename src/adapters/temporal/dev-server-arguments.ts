@@ -29,7 +29,7 @@ export interface DevServerSettings {
  * every hand-over would wait up to 50 ms; timers under a second would take a second; and fairness between tenants holds
  * only within one task queue partition.
  */
-const devServerDynamicConfig = {
+export const devServerDynamicConfig = {
   'history.transferProcessorMaxPollRPS': 5_000,
   'history.timerProcessorMaxPollRPS': 5_000,
   'history.visibilityProcessorMaxPollRPS': 2_000,

@@ -75,7 +75,7 @@ export async function registerSearchAttributes(
 }
 
 /** The custom search attributes of a namespace: name → IndexedValueType number. */
-async function presentAttributes(
+export async function presentAttributes(
   connection: Connection,
   namespace: string,
 ): Promise<Record<string, number>> {

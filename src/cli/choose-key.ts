@@ -1,0 +1,47 @@
+import { permissionTable, type Permission } from '../domain/access/permissions.js';
+import type { CliDeps } from './cli-deps.js';
+import { UsageError } from './usage-error.js';
+
+const holdersOf = (permission: string | undefined): readonly string[] | undefined =>
+  permission === undefined || !(permission in permissionTable)
+    ? undefined
+    : permissionTable[permission as Permission];
+
+/**
+ * The key to call with: `--api-key`, then `--as <role>` from the keys file, then ANNEAL_API_KEY, then the only key of
+ * the file. A role is never chosen for the caller: who decides and who requests must stay different by intent.
+ * @throws UsageError naming the roles that may do it
+ */
+export async function chooseKey(
+  deps: Pick<CliDeps, 'apiKey' | 'readKeys' | 'keysPath'>,
+  given: { apiKey?: string | undefined; role?: string | undefined },
+  permission: string | undefined,
+): Promise<string> {
+  if (given.apiKey !== undefined) return given.apiKey;
+  if (given.role === undefined && deps.apiKey !== undefined) return deps.apiKey;
+  const keys = await deps.readKeys();
+  const names = Object.keys(keys ?? {});
+  if (keys === undefined || names.length === 0) {
+    throw new UsageError(
+      `No API key: give --api-key or set ANNEAL_API_KEY. \`npm start\` leaves one per role in ${deps.keysPath}, for --as <role>.`,
+    );
+  }
+  if (given.role !== undefined) {
+    const key = keys[given.role];
+    if (key !== undefined) return key;
+    throw new UsageError(
+      `${deps.keysPath} has no key of role ${given.role}; it has ${names.join(', ')}.`,
+    );
+  }
+  const [only, ...others] = Object.values(keys);
+  if (only !== undefined && others.length === 0) return only;
+  const holders = holdersOf(permission);
+  const able = names.filter(
+    // The first administrator's key is filed as `admin`.
+    (name) => holders === undefined || holders.includes(name) || holders.includes(`tenant-${name}`),
+  );
+  const needs = holders === undefined ? '' : ` This needs ${permission}.`;
+  throw new UsageError(
+    `Choose who you are with --as <role>.${needs} Keys at hand: ${(able.length > 0 ? able : names).join(', ')}.`,
+  );
+}

@@ -1,0 +1,98 @@
+import Table from 'cli-table3';
+import { z } from 'zod';
+import type { CliIo } from './cli-deps.js';
+
+const pageSchema = z.looseObject({
+  items: z.array(z.record(z.string(), z.unknown())),
+  nextCursor: z.string().optional(),
+});
+const objectSchema = z.record(z.string(), z.unknown());
+
+const WIDEST_CELL = 40;
+const PADDING = 3;
+
+/** Terminals act on control characters; what a server sends must not. */
+const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+
+const cellOf = (value: unknown): string => {
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'string') return printable(value);
+  return printable(JSON.stringify(value));
+};
+
+/** Columns in order as long as they fit; the first always does. */
+function fitting(names: string[], widths: Map<string, number>, columns: number): string[] {
+  let used = 1;
+  const shown: string[] = [];
+  for (const name of names) {
+    const width = (widths.get(name) ?? 0) + PADDING;
+    if (shown.length > 0 && used + width > columns) continue;
+    used += width;
+    shown.push(name);
+  }
+  return shown;
+}
+
+const table = (head: string[], rows: string[][], widths: number[]): string => {
+  const made = new Table({
+    ...(head.length === 0 ? {} : { head }),
+    colWidths: widths,
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+    style: { head: [], border: [], compact: true },
+  });
+  made.push(...rows);
+  return made.toString();
+};
+
+function renderPage(items: Record<string, unknown>[], columns: number): string {
+  if (items.length === 0) return 'none';
+  const isScalar = (value: unknown) => typeof value !== 'object' || value === null;
+  const names = [...new Set(items.flatMap((item) => Object.keys(item)))];
+  const scalars = names.filter((name) => items.every((item) => isScalar(item[name])));
+  const widths = new Map(
+    scalars.map((name) => {
+      const cells = [name, ...items.map((item) => cellOf(item[name]))];
+      return [name, Math.min(WIDEST_CELL, Math.max(...cells.map((cell) => cell.length)))];
+    }),
+  );
+  const shown = fitting(scalars, widths, columns);
+  if (shown.length === 0) return JSON.stringify(items, null, 2);
+  const hidden = names.filter((name) => !shown.includes(name));
+  const text = table(
+    shown,
+    items.map((item) => shown.map((name) => cellOf(item[name]))),
+    shown.map((name) => (widths.get(name) ?? 0) + 2),
+  );
+  return hidden.length === 0 ? text : `${text}\nalso, in --output json: ${hidden.join(', ')}`;
+}
+
+function renderObject(object: Record<string, unknown>, columns: number): string {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  if (entries.length === 0) return 'done';
+  const nameWidth = Math.min(30, Math.max(...entries.map(([name]) => name.length)));
+  const rows = entries.map(([name, value]) => [name, cellOf(value)]);
+  const longest = Math.max(...rows.map(([, cell = '']) => cell.length), 1);
+  const valueWidth = Math.min(longest, columns - nameWidth - 2 * PADDING - 1);
+  return table([], rows, [nameWidth + 2, valueWidth + 2]);
+}
+
+/**
+ * A result as a table of at most `columns`, or as JSON. A page becomes rows and, where there is more, the option that
+ * continues it; anything else becomes one line per field.
+ */
+export function renderResult(
+  io: Pick<CliIo, 'columns'>,
+  output: 'table' | 'json',
+  body: unknown,
+): string {
+  if (output === 'json') return JSON.stringify(body ?? null, null, 2);
+  const page = pageSchema.safeParse(body);
+  if (page.success) {
+    const more = page.data.nextCursor;
+    const text = renderPage(page.data.items, io.columns);
+    return more === undefined ? text : `${text}\nmore: --cursor ${more}`;
+  }
+  const object = objectSchema.safeParse(body);
+  return object.success ? renderObject(object.data, io.columns) : cellOf(body);
+}

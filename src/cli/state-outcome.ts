@@ -1,0 +1,84 @@
+import type { ApprovalState } from '../domain/approval/contract.js';
+import type { EvaluationState } from '../domain/evaluation/contract.js';
+import type { InferenceState } from '../domain/inference/contract.js';
+import type { ReleaseState } from '../domain/release/contract.js';
+import type { TrainingState } from '../domain/training/contract.js';
+
+/** What `--wait` makes of a state: go on, or stop and say how it ended. */
+export type StateOutcome = 'open' | 'succeeded' | 'failed' | 'needs-person';
+
+type PublicationState =
+  | 'RECEIVED'
+  | 'PROFILING'
+  | 'VALIDATING'
+  | 'FILTERING_CONSENT'
+  | 'REDACTING'
+  | 'STAGED'
+  | 'PUBLISHED'
+  | 'QUARANTINED'
+  | 'DISCARDED'
+  | 'FAILED'
+  | 'CANCELLED';
+
+const outcomes = {
+  QUEUED: 'open',
+  ADMITTED: 'open',
+  RUNNING: 'open',
+  EVALUATING_HOLDOUT: 'open',
+  PACKAGING: 'open',
+  REGISTERED: 'succeeded',
+  BUDGET_EXCEEDED: 'failed',
+  REJECTED_INPUT: 'failed',
+  COMPLETED: 'succeeded',
+  RECEIVED: 'open',
+  PROFILING: 'open',
+  VALIDATING: 'open',
+  FILTERING_CONSENT: 'open',
+  REDACTING: 'open',
+  STAGED: 'open',
+  PUBLISHED: 'succeeded',
+  QUARANTINED: 'needs-person',
+  DISCARDED: 'failed',
+  PREFLIGHT: 'open',
+  WARMING: 'open',
+  SHADOWING: 'open',
+  SHIFTING: 'open',
+  BAKING: 'open',
+  ANALYSING: 'open',
+  PAUSED: 'needs-person',
+  PROMOTING: 'open',
+  VERIFYING: 'open',
+  BAKING_LABELS: 'open',
+  ROLLING_BACK: 'open',
+  SUCCEEDED: 'succeeded',
+  ROLLED_BACK: 'failed',
+  ABORTED: 'failed',
+  SUPERSEDED: 'failed',
+  ACCEPTED: 'open',
+  WAITING: 'open',
+  BLOCKED: 'failed',
+  TRUNCATED: 'succeeded',
+  FAILED: 'failed',
+  CANCELLED: 'failed',
+  EXPIRED: 'failed',
+  LOST: 'failed',
+  PENDING: 'open',
+  PARTIAL: 'open',
+  APPROVED: 'succeeded',
+  REJECTED: 'failed',
+  CHANGES_REQUESTED: 'failed',
+  WITHDRAWN: 'failed',
+  INVALIDATED: 'failed',
+} as const satisfies Record<
+  | TrainingState
+  | EvaluationState
+  | PublicationState
+  | ReleaseState
+  | InferenceState
+  | ApprovalState,
+  StateOutcome
+>;
+
+/** The outcome of a state; one that this build does not know is still open, so that nothing is called done too early. */
+export const stateOutcome = (state: string): StateOutcome =>
+  (outcomes as Record<string, StateOutcome>)[state] ?? 'open';
