@@ -12,11 +12,11 @@ import type { InferencePipelineDeps } from './ports.js';
 import type { LoadedVersion } from './version-cache.js';
 
 /** What a model answered, in the terms of its output contract. */
-export interface ModelOutput {
+export type ModelOutput = {
   label: Scalar;
   /** Of the positive class, 0 … 1. */
   probability: number;
-}
+};
 
 /** One call to one candidate. */
 export interface AttemptRequest {
