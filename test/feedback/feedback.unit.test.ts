@@ -1,4 +1,4 @@
-import { feedbackProblem } from '../../src/domain/feedback/check-value.js';
+import { feedbackProblem } from '../../src/domain/feedback/feedback-problem.js';
 import type { FeedbackView } from '../../src/domain/feedback/contract.js';
 import { effectiveLabel } from '../../src/domain/feedback/effective-label.js';
 import { parseModelContract } from '../../src/domain/datasets/model-contract.js';

@@ -1,4 +1,4 @@
-import { feedbackProblem } from '../../domain/feedback/check-value.js';
+import { feedbackProblem } from '../../domain/feedback/feedback-problem.js';
 import { feedbackRequestSchema, feedbackSchema } from '../../domain/feedback/contract.js';
 import { route } from '../route.js';
 import type { FeedbackRouteDeps } from './feedback-route-deps.js';

@@ -4,7 +4,7 @@ import type { ModelContract } from '../datasets/model-contract.js';
 import type { FeedbackRequest } from './contract.js';
 
 /** The output field that a label speaks about: `label`, or the only one that is not the probability. */
-export const outcomeField = (contract: ModelContract): Field | undefined => {
+const outcomeField = (contract: ModelContract): Field | undefined => {
   const { fields } = contract.output;
   return fields.find(({ name }) => name === 'label') ?? fields[0];
 };
