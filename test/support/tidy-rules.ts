@@ -109,7 +109,7 @@ export const unrecordedWorkflows = (workflows: string[], histories: string[]): s
   );
 
 const exempt = new Set(['index', 'contract', 'messages', 'errors', 'ids', 'units', 'digest']);
-const stems = (name: string): string[] => name.split('-').map((word) => word.slice(0, 4));
+const stems = (name: string): string[] => name.split('-').map((word) => word.slice(0, 3));
 const factoryStems = stems('create-open-build-start');
 const within = (some: string[], all: string[]): boolean => some.every((word) => all.includes(word));
 
