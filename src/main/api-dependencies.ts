@@ -3,21 +3,31 @@ import { createApprovalDecisions } from '../adapters/postgres/approval-decisions
 import { createApprovalRequests } from '../adapters/postgres/approval-requests.js';
 import { createApprovalViews } from '../adapters/postgres/approval-views.js';
 import { createAuditStore } from '../adapters/postgres/audit.js';
+import { createPublicationStore } from '../adapters/postgres/datasets-publications.js';
+import { createSnapshotStore } from '../adapters/postgres/datasets-snapshots.js';
+import { createDatasetStore } from '../adapters/postgres/datasets.js';
 import { createDecisionStore } from '../adapters/postgres/decisions.js';
 import { createEvaluationStore } from '../adapters/postgres/evaluation-requests.js';
 import { createFeedbackStore } from '../adapters/postgres/feedback.js';
 import { createInferenceViews } from '../adapters/postgres/inference-views.js';
 import { createRegistryStore } from '../adapters/postgres/registry.js';
+import { createKillStore } from '../adapters/postgres/release-kills.js';
+import { createRoutingStore } from '../adapters/postgres/release-routing.js';
+import { createReleaseViews } from '../adapters/postgres/release-views.js';
+import { createReleaseStore } from '../adapters/postgres/release.js';
 import { createTrainingStore } from '../adapters/postgres/training.js';
 import {
   createApprovalSigner,
   createApprovalVerifier,
 } from '../adapters/secrets/approval-signature.js';
 import { createFileSigningSecrets } from '../adapters/secrets/file-provider.js';
+import { inspectTable } from '../adapters/tabular/read-table.js';
+import { artifactSource } from '../adapters/tabular/table-reader.js';
 import { readJsonArtifact } from '../adapters/tabular/staged-state.js';
 import { createVerifyAudit } from '../activities/audit/index.js';
 import { createSettlementLoop } from '../activities/inference/index.js';
 import { openOutput } from '../activities/inference/settle.js';
+import { defaultPublicationLimits } from '../domain/datasets/contract.js';
 import type { SnapshotProfile } from '../domain/datasets/profile.js';
 import { defaultTrainingLimits } from '../domain/training/contract.js';
 import type { Links } from '../api/started.js';
@@ -26,6 +36,10 @@ import type { AllRouteDeps } from './routes.js';
 import type { NamedLoop } from './run-loops.js';
 import type { Serving } from './serving.js';
 
+/** A whole upload's body, in milliseconds (15 minutes). */
+const UPLOAD_DEADLINE_MS = 900_000;
+/** Continue-as-new long before the server's own suggestion near 4,096 events. */
+const MAX_HISTORY_EVENTS = 1_500;
 /** A lost settlement notice costs a waiting caller this much. */
 const SETTLEMENT_SWEEP_MS = 1_000;
 
@@ -34,6 +48,21 @@ export const createLinks = ({ config }: Pick<Parts, 'config'>): Links => ({
   temporalUi: (workflowId) =>
     `${config.temporal.uiUrl}/namespaces/${config.temporal.namespace}/workflows/${encodeURIComponent(workflowId)}`,
 });
+
+/** What the endpoints of `datasets` ask for. */
+function datasetsDeps({ db, artifacts, config }: Parts, links: Links): AllRouteDeps['datasets'] {
+  return {
+    ...createDatasetStore(db),
+    ...createPublicationStore(db),
+    ...createSnapshotStore(db),
+    artifacts,
+    inspectUpload: async (ref, shape) => inspectTable(await artifactSource(artifacts, ref), shape),
+    uploadBytes: config.api.uploadBytes,
+    uploadDeadlineMs: UPLOAD_DEADLINE_MS,
+    limits: defaultPublicationLimits,
+    links,
+  };
+}
 
 /** What every endpoint asks for, from the parts of this process. */
 export function createRouteDeps(parts: Parts, serving: Serving) {
@@ -62,6 +91,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
       listEntries: audit.listEntries,
       verify: createVerifyAudit({ ...audit, readCheckpoints: parts.checkpoints.read }),
     },
+    datasets: datasetsDeps(parts, links),
     training: {
       ...createTrainingStore(db),
       readProfile: (ref) => readJsonArtifact<SnapshotProfile>(parts.artifacts, ref),
@@ -77,6 +107,14 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
       findApproval: approvals.find,
       listApprovals: approvals.list,
       links,
+    },
+    release: {
+      ...createReleaseStore(db),
+      ...createReleaseViews(db),
+      ...createRoutingStore(db),
+      ...createKillStore(db),
+      links,
+      maxHistoryEvents: MAX_HISTORY_EVENTS,
     },
     inference: {
       admit: serving.pipeline.admit,

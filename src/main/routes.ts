@@ -1,11 +1,13 @@
 import { accessRoutes, type AccessRouteDeps } from '../api/access/index.js';
 import { approvalRoutes, type ApprovalRouteDeps } from '../api/approval/index.js';
 import { auditRoutes, type AuditRouteDeps } from '../api/audit/index.js';
+import { datasetsRoutes, type DatasetsRouteDeps } from '../api/datasets/index.js';
 import { decisionsRoutes, type DecisionsRouteDeps } from '../api/decisions/index.js';
 import { evaluationRoutes, type EvaluationRouteDeps } from '../api/evaluation/index.js';
 import { feedbackRoutes, type FeedbackRouteDeps } from '../api/feedback/index.js';
 import { inferenceRoutes, type InferenceRouteDeps } from '../api/inference/index.js';
 import { registryRoutes, type RegistryRouteDeps } from '../api/registry/index.js';
+import { releaseRoutes, type ReleaseRouteDeps } from '../api/release/index.js';
 import type { Route } from '../api/route.js';
 import { trainingRoutes, type TrainingRouteDeps } from '../api/training/index.js';
 
@@ -13,10 +15,12 @@ import { trainingRoutes, type TrainingRouteDeps } from '../api/training/index.js
 export interface AllRouteDeps {
   access: AccessRouteDeps;
   audit: AuditRouteDeps;
+  datasets: DatasetsRouteDeps;
   training: TrainingRouteDeps;
   registry: RegistryRouteDeps;
   evaluation: EvaluationRouteDeps;
   approval: ApprovalRouteDeps;
+  release: ReleaseRouteDeps;
   inference: InferenceRouteDeps;
   decisions: DecisionsRouteDeps;
   feedback: FeedbackRouteDeps;
@@ -26,10 +30,12 @@ export interface AllRouteDeps {
 export const allRoutes = (deps: AllRouteDeps): Route[] => [
   ...accessRoutes(deps.access),
   ...auditRoutes(deps.audit),
+  ...datasetsRoutes(deps.datasets),
   ...trainingRoutes(deps.training),
   ...registryRoutes(deps.registry),
   ...evaluationRoutes(deps.evaluation),
   ...approvalRoutes(deps.approval),
+  ...releaseRoutes(deps.release),
   ...inferenceRoutes(deps.inference),
   ...decisionsRoutes(deps.decisions),
   ...feedbackRoutes(deps.feedback),

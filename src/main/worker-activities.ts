@@ -1,4 +1,6 @@
 import { createApprovalFacts } from '../adapters/postgres/approval.js';
+import { createPublicationProgressStore } from '../adapters/postgres/datasets-progress.js';
+import { createSnapshotPublisher } from '../adapters/postgres/datasets-publish.js';
 import { createEvaluationRuns } from '../adapters/postgres/evaluation.js';
 import { createIntentStore } from '../adapters/postgres/events.js';
 import { createVersionRegistrar } from '../adapters/postgres/registry-versions.js';
@@ -10,8 +12,11 @@ import { createLocalEvaluator } from '../adapters/local-evaluator/create-local-e
 import { exportModel } from '../adapters/onnx/export-model.js';
 import { scanArtifact } from '../adapters/onnx/scan-artifact.js';
 import { createApprovalVerifier } from '../adapters/secrets/approval-signature.js';
-import { readParts } from '../adapters/tabular/read-part.js';
+import { mergeRuns } from '../adapters/tabular/merge-runs.js';
+import { readParts, readQuarantine } from '../adapters/tabular/read-part.js';
+import { stageRows } from '../adapters/tabular/stage-rows.js';
 import { createApprovalActivities } from '../activities/approval/index.js';
+import { createDatasetsActivities } from '../activities/datasets/index.js';
 import { createEvaluationActivities } from '../activities/evaluation/index.js';
 import { createEventsActivities } from '../activities/events/index.js';
 import { createInferenceActivities } from '../activities/inference/index.js';
@@ -20,6 +25,7 @@ import { createArtifactMatches } from '../activities/release/artifact-matches.js
 import { createReleaseActivities } from '../activities/release/index.js';
 import { createPredictedLabels } from '../activities/release/predicted-labels.js';
 import { createTrainingActivities } from '../activities/training/index.js';
+import { subjectToken } from '../domain/subject-token.js';
 import type { Parts } from './dependencies.js';
 import {
   createRuntime,
@@ -58,6 +64,21 @@ function releaseActivities(
   });
 }
 
+function datasetsActivities({ db, artifacts }: Parts, serving: Serving) {
+  return createDatasetsActivities({
+    publications: { ...createPublicationProgressStore(db), ...createSnapshotPublisher(db) },
+    stageRows: (input, deps) => stageRows(artifacts, input, deps),
+    mergeRuns: (input, deps) => mergeRuns(artifacts, input, deps),
+    readParts: (refs) => readParts(artifacts, refs),
+    readQuarantine: (ref) => readQuarantine(artifacts, ref),
+    dropStaged: (tenant, scope) => artifacts.dropStaged(tenant, scope),
+    tokeniser: async (tenant) => {
+      const key = await serving.secrets.pseudonymKey(tenant);
+      return (identifier) => subjectToken(key, identifier);
+    },
+  });
+}
+
 /** Every activity of the platform with what it asks for, and the serving side of this worker. */
 export async function createWorkerActivities(parts: Parts) {
   const { db, artifacts } = parts;
@@ -68,6 +89,7 @@ export async function createWorkerActivities(parts: Parts) {
   const rows = (refs: readonly { ref: string }[]) => readParts(artifacts, refs);
   const activities = {
     ...createEventsActivities(intents),
+    ...datasetsActivities(parts, serving),
     ...createTrainingActivities({
       runs: { ...createTrainingProgressStore(db), ...createVersionRegistrar(db) },
       artifacts,
