@@ -4,3 +4,4 @@ export { trainModel } from './training/index.js';
 export { evaluateVersion } from './evaluation/index.js';
 export { rollOutRelease } from './release/index.js';
 export { infer, inferShadow } from './inference/index.js';
+export { publishSnapshot } from './datasets/index.js';

@@ -1,0 +1,137 @@
+import type { Readable } from 'node:stream';
+import busboy from 'busboy';
+import type { Request } from 'express';
+import { PlatformError } from '../../domain/errors.js';
+
+/** How a multipart body is read: the field `options`, then one file. */
+export interface Upload<R> {
+  /** Largest file in bytes; more is `PAYLOAD_TOO_LARGE`. */
+  limitBytes: number;
+  deadlineMs: number;
+  /** Aborts when the caller is gone or the process stops. */
+  signal: AbortSignal;
+  /** Called when the file begins; it reads the file to its end, or throws to refuse the upload. */
+  onFile: (optionsText: string, file: AsyncIterable<Uint8Array>) => Promise<R>;
+}
+
+/** Form field names, part headers and the options themselves, beside the file. */
+const OPTIONS_BYTES = 262_144;
+const MARGIN_BYTES = OPTIONS_BYTES + 65_536;
+/** How long the rest of a refused body is read and thrown away, so that the caller gets to see the answer. */
+const DRAIN_MS = 10_000;
+
+const invalid = (pointer: string, detail: string): PlatformError =>
+  new PlatformError('INVALID_REQUEST', `The form is not as documented: ${detail}.`, {
+    errors: [{ pointer, code: 'invalid_form', detail }],
+  });
+
+const tooLarge = (limitBytes: number): PlatformError =>
+  new PlatformError('PAYLOAD_TOO_LARGE', `The file is larger than ${limitBytes} bytes.`, {
+    extensions: { limitBytes },
+  });
+
+function openForm(request: Request, limitBytes: number): busboy.Busboy {
+  if (request.get('content-encoding') !== undefined || !request.is('multipart/form-data'))
+    throw new PlatformError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'This operation takes multipart/form-data: the field `options`, then the file.',
+    );
+  if (Number(request.get('content-length') ?? 0) > limitBytes + MARGIN_BYTES)
+    throw tooLarge(limitBytes);
+  try {
+    const limits = { fieldSize: OPTIONS_BYTES, fieldNameSize: 100 };
+    return busboy({ headers: request.headers, limits });
+  } catch {
+    throw invalid('', 'the multipart boundary is missing');
+  }
+}
+
+function drain(request: Request, form: busboy.Busboy): void {
+  request.unpipe(form);
+  request.resume();
+  const timer = setTimeout(() => request.destroy(), DRAIN_MS);
+  timer.unref();
+  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
+}
+
+/** Follows one form; settles once, and only after `onFile` has let go of the file. */
+function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
+  let optionsText: string | undefined;
+  let file: Readable | undefined;
+  let work: Promise<R> | undefined;
+  let refusal: Error | undefined;
+  let settle: { resolve: (result: R) => void; reject: (error: Error) => void };
+  const settled = new Promise<R>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  const refuse = (error: Error): void => {
+    if (refusal !== undefined) return;
+    refusal = error;
+    file?.destroy(error);
+    void Promise.allSettled([work]).then(() => settle.reject(error));
+  };
+  form.on('field', (name, value, info) => {
+    if (file !== undefined) refuse(invalid(`/${name}`, 'a field follows the file'));
+    else if (name !== 'options') refuse(invalid(`/${name}`, 'this field is not part of the form'));
+    else if (optionsText !== undefined) refuse(invalid('/options', 'is there twice'));
+    else if (info.valueTruncated) refuse(invalid('/options', 'is larger than 256 KiB'));
+    else optionsText = value;
+  });
+  form.on('file', (name, stream) => {
+    const wrong =
+      name !== 'file'
+        ? invalid(`/${name}`, 'this file is not part of the form')
+        : file !== undefined
+          ? invalid('/file', 'is there twice')
+          : optionsText === undefined
+            ? invalid('/options', 'is missing, or comes after the file')
+            : undefined;
+    if (wrong !== undefined || refusal !== undefined) {
+      // The error of a stream that nobody reads must not end the process.
+      stream.on('error', () => undefined).resume();
+      if (wrong !== undefined) refuse(wrong);
+      return;
+    }
+    file = stream;
+    stream.on('error', refuse);
+    work = upload.onFile(optionsText ?? '', stream as AsyncIterable<Uint8Array>);
+    work.catch((error: unknown) =>
+      refuse(error instanceof Error ? error : new Error(String(error))),
+    );
+  });
+  form.on('error', () => refuse(invalid('', 'the multipart body is broken')));
+  form.on('close', () => {
+    if (work === undefined) refuse(invalid('/file', 'is missing'));
+    else
+      work.then(
+        (result) => settle.resolve(result),
+        () => undefined,
+      );
+  });
+  return { settled, refuse };
+}
+
+/**
+ * Reads a multipart upload as a stream and answers what `onFile` made of it. A refused body is drained for a while,
+ * then the connection is closed.
+ * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, INVALID_REQUEST, DEADLINE_EXCEEDED, and what `onFile` refuses with
+ */
+export async function receiveUpload<R>(request: Request, upload: Upload<R>): Promise<R> {
+  const form = openForm(request, upload.limitBytes);
+  const { settled, refuse } = followForm(form, upload);
+  const late = () => refuse(new PlatformError('DEADLINE_EXCEEDED', 'The upload took too long.'));
+  const gone = () => refuse(invalid('', 'the connection ended before the body did'));
+  const timer = setTimeout(late, upload.deadlineMs);
+  upload.signal.addEventListener('abort', gone);
+  request.once('error', gone).once('aborted', gone);
+  request.pipe(form);
+  try {
+    return await settled;
+  } catch (error) {
+    drain(request, form);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    upload.signal.removeEventListener('abort', gone);
+  }
+}

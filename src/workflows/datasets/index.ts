@@ -1,0 +1,1 @@
+export { publishSnapshot } from './publish-snapshot.js';
