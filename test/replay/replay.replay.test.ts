@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { DefaultLogger, Runtime, Worker, type ReplayWorkerOptions } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { testEnvironment } from '../support/model-runtime.js';
+import {
+  exportsOf,
+  kebab,
+  listFiles,
+  parseSource,
+  projectRoot,
+  readText,
+} from '../support/source-tree.js';
+import { payloadTexts, refusalOf } from '../support/write-history.js';
+import { buildWorkflowBundle } from '../../src/main/workflow-bundle.js';
+
+// The workflows of today replay every run that was recorded: one that another version of the code began must go on.
+
+interface Recorded {
+  path: string;
+  workflowId: string;
+  history: unknown;
+}
+
+function readRecorded(path: string): Recorded {
+  const history: unknown = JSON.parse(readFileSync(join(projectRoot, path), 'utf8'));
+  const { events } = history as {
+    events: { workflowExecutionStartedEventAttributes?: { workflowId?: string } }[];
+  };
+  const workflowId = events[0]?.workflowExecutionStartedEventAttributes?.workflowId;
+  return { path, history, workflowId: workflowId ?? basename(path) };
+}
+
+const paths = listFiles('test/replay', /\.json$/);
+const isBad = (path: string): boolean => path.startsWith('test/replay/bad/');
+const good = paths.filter((path) => !isBad(path)).map(readRecorded);
+const bad = paths.filter(isBad).map(readRecorded);
+
+const outcomes = new Map<string, Error | undefined>();
+
+beforeAll(async () => {
+  // The bad history makes the core complain, as it should; the test says so itself.
+  Runtime.install({
+    logger: new DefaultLogger('ERROR', () => undefined),
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
+  });
+  const codePath = testEnvironment['ANNEAL_WORKFLOW_BUNDLE'];
+  const options: ReplayWorkerOptions = {
+    workflowBundle: codePath === undefined ? await buildWorkflowBundle() : { codePath },
+  };
+  for (const { path, history, workflowId } of [...good, ...bad]) {
+    const outcome = await Worker.runReplayHistory(options, history, workflowId).then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    );
+    outcomes.set(path, outcome);
+  }
+}, 120_000);
+
+it('every exported workflow has a recorded history, and every history a workflow', () => {
+  const exported = exportsOf(parseSource('index.ts', readText('src/workflows/index.ts'))).values;
+  const recorded = good.map(({ path }) => basename(path).split('.')[0]);
+  expect([...new Set(recorded)].sort()).toEqual(exported.map(kebab).sort());
+});
+
+it.each(good)('the workflows of today replay $path', ({ path }) => {
+  expect(outcomes.get(path)).toBeUndefined();
+  expect(outcomes.has(path)).toBe(true);
+});
+
+it.each(good)('$path holds synthetic data only', ({ history }) => {
+  expect(refusalOf(history)).toBeUndefined();
+});
+
+it('a history that no current workflow produced fails as a violation of determinism', () => {
+  expect(bad).toHaveLength(1);
+  for (const { path } of bad) {
+    const error = outcomes.get(path);
+    expect(error).toBeInstanceOf(DeterminismViolationError);
+    expect(error?.message).toContain('TMPRL1100');
+  }
+});
+
+it('a history of another tenant or with personal data is refused', () => {
+  const payload = (value: unknown) => ({
+    metadata: { encoding: 'anNvbi9wbGFpbg==' },
+    data: Buffer.from(JSON.stringify(value)).toString('base64'),
+  });
+  const own = { tenant: 'default', runId: 'run_1' };
+  expect(payloadTexts([{ input: { payloads: [payload(own)] } }])).toEqual([JSON.stringify(own)]);
+  expect(refusalOf([payload(own)])).toBeUndefined();
+  expect(refusalOf([payload({ tenant: 'acme' })])).toContain('acme');
+  expect(refusalOf([payload({ runId: 'run_1' })])).toContain('tenant');
+  expect(refusalOf([payload({ ...own, by: 'ada@example.com' })])).toContain('personal');
+  expect(refusalOf([payload({ ...own, inputs: { age: 31 } })])).toContain('personal');
+});
