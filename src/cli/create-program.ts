@@ -3,14 +3,8 @@ import type { CliDeps } from './cli-deps.js';
 import { renderDoctor, runProbes } from './doctor.js';
 import { exampleText } from './example-of.js';
 import { operationsOf, type CliOperation, type CliParameter } from './operations-of.js';
+import { isReserved, queryFlag } from './query-flag.js';
 import { DEFAULT_WAIT_S, runOperation } from './run-operation.js';
-
-/** Options of every command; a parameter of the same name is given as `--query-<name>`. */
-const reserved = new Set(
-  'file options set wait key ifMatch if-match output api-url api-key as help version tenant'.split(
-    ' ',
-  ),
-);
 
 interface GlobalOptions {
   output?: 'table' | 'json';
@@ -42,10 +36,6 @@ function parameterOption(flag: string, { name, description, choices }: CliParame
   return choices.length > 0 ? option.choices(choices) : option;
 }
 
-/** The option that carries a query parameter. */
-const queryFlag = ({ pathParameters }: CliOperation, name: string): string =>
-  reserved.has(name) || pathParameters.some((one) => one.name === name) ? `query-${name}` : name;
-
 function addParameters(command: Command, operation: CliOperation): Map<string, Option> {
   const options = new Map<string, Option>();
   const add = (place: string, option: Option) => {
@@ -56,7 +46,7 @@ function addParameters(command: Command, operation: CliOperation): Map<string, O
     const { name, description } = parameter;
     command.argument(`[${name}]`, description);
     // Also by name, so that scripts need not know the order.
-    if (!reserved.has(name)) add(`path ${name}`, parameterOption(name, parameter).hideHelp());
+    if (!isReserved(name)) add(`path ${name}`, parameterOption(name, parameter).hideHelp());
   }
   for (const parameter of operation.queryParameters) {
     // `chain` of the document is `--tenant system` here: a key has one tenant, and the system's chain beside it.

@@ -1,4 +1,5 @@
 import type { CliOperation } from './operations-of.js';
+import { queryFlag } from './query-flag.js';
 
 /** An example call of a command: its arguments, and the file that it names. */
 export interface CommandExample {
@@ -44,7 +45,7 @@ export function exampleOf(operation: CliOperation): CommandExample {
   const { example, noun, verb, pathParameters, starts } = operation;
   const params = pathParameters.map(({ name }) => String(example?.params[name] ?? `<${name}>`));
   const query = Object.entries(example?.query ?? {}).flatMap(([name, value]) => [
-    `--${name}`,
+    `--${queryFlag(operation, name)}`,
     String(value),
   ]);
   const { args, file } = bodyArguments(operation);

@@ -20,15 +20,17 @@ const cellOf = (value: unknown): string => {
   return printable(JSON.stringify(value));
 };
 
-/** Columns in order as long as they fit; the first always does. */
+/** What fits of the columns, in order: the widest gives way first, the first column never. */
 function fitting(names: string[], widths: Map<string, number>, columns: number): string[] {
-  let used = 1;
-  const shown: string[] = [];
-  for (const name of names) {
-    const width = (widths.get(name) ?? 0) + PADDING;
-    if (shown.length > 0 && used + width > columns) continue;
-    used += width;
-    shown.push(name);
+  const widthOf = (name: string) => (widths.get(name) ?? 0) + PADDING;
+  const shown = [...names];
+  while (shown.length > 1 && 1 + shown.reduce((sum, name) => sum + widthOf(name), 0) > columns) {
+    const [, ...others] = shown;
+    const widest = Math.max(...others.map(widthOf));
+    shown.splice(
+      shown.findLastIndex((name, at) => at > 0 && widthOf(name) === widest),
+      1,
+    );
   }
   return shown;
 }

@@ -119,10 +119,13 @@ function refuse(deps: CliDeps, call: OperationCall, answer: ApiAnswer): number {
   return 1;
 }
 
-function reportWait(deps: CliDeps, call: OperationCall, end: WaitEnd): number {
+function reportWait(deps: CliDeps, call: OperationCall, end: WaitEnd & { timeoutMs: number }) {
   if (end.outcome === 'refused') return refuse(deps, call, end.answer);
   deps.io.out(renderResult(deps.io, call.output, end.answer.body));
-  if (end.outcome === 'open') deps.io.err(`Still ${end.state}; it goes on without this command.`);
+  if (end.outcome === 'open') {
+    const seconds = end.timeoutMs / 1_000;
+    deps.io.err(`Still ${end.state} after ${seconds} s; it goes on without this command.`);
+  }
   if (end.outcome === 'needs-person') deps.io.err(`${end.state}: a person has to decide.`);
   return end.outcome === 'succeeded' ? 0 : 1;
 }
@@ -169,7 +172,7 @@ export async function runOperation(
   if (answer.status >= 400) return refuse(deps, call, answer);
   if (timeoutMs !== undefined && answer.status === 202) {
     const end = await waitForResult(deps, target, { started: answer.body, timeoutMs });
-    if (end !== undefined) return reportWait(deps, call, end);
+    if (end !== undefined) return reportWait(deps, call, { ...end, timeoutMs });
   }
   return report(deps, call, { id: operation.id, body: answer.body });
 }

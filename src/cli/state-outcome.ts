@@ -1,4 +1,5 @@
 import type { ApprovalState } from '../domain/approval/contract.js';
+import type { PublicationState } from '../domain/datasets/contract.js';
 import type { EvaluationState } from '../domain/evaluation/contract.js';
 import type { InferenceState } from '../domain/inference/contract.js';
 import type { ReleaseState } from '../domain/release/contract.js';
@@ -6,19 +7,6 @@ import type { TrainingState } from '../domain/training/contract.js';
 
 /** What `--wait` makes of a state: go on, or stop and say how it ended. */
 export type StateOutcome = 'open' | 'succeeded' | 'failed' | 'needs-person';
-
-type PublicationState =
-  | 'RECEIVED'
-  | 'PROFILING'
-  | 'VALIDATING'
-  | 'FILTERING_CONSENT'
-  | 'REDACTING'
-  | 'STAGED'
-  | 'PUBLISHED'
-  | 'QUARANTINED'
-  | 'DISCARDED'
-  | 'FAILED'
-  | 'CANCELLED';
 
 const outcomes = {
   QUEUED: 'open',

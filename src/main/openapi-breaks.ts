@@ -125,15 +125,20 @@ function lostValues(before: Field, after: Field): string[] {
 }
 
 function fieldBreaks(side: 'request' | 'response', before: Fields, after: Fields): string[] {
+  const isRequest = side === 'request';
   const breaks: string[] = [];
   for (const [path, field] of before) {
     const now = after.get(path);
-    if (now === undefined) breaks.push(`${side} field removed: ${path}`);
-    else
-      for (const value of lostValues(field, now))
-        breaks.push(`${side} value removed: ${path} = ${value}`);
+    if (now === undefined) {
+      breaks.push(`${side} field removed: ${path}`);
+      continue;
+    }
+    for (const value of lostValues(field, now))
+      breaks.push(`${side} value removed: ${path} = ${value}`);
+    if (isRequest && field.values === undefined && now.values !== undefined)
+      breaks.push(`request field newly limited to listed values: ${path}`);
   }
-  if (side === 'response') return breaks;
+  if (!isRequest) return breaks;
   for (const [path, field] of after)
     if (field.required && before.get(path)?.required !== true)
       breaks.push(`request field newly required: ${path}`);

@@ -1,0 +1,12 @@
+import type { CliOperation } from './operations-of.js';
+
+const reserved = new Set(
+  'file options set wait key if-match output api-url api-key as help version tenant'.split(' '),
+);
+
+/** True for the options that a command has of its own, whatever its parameters are. */
+export const isReserved = (name: string): boolean => reserved.has(name);
+
+/** The option, without dashes, that carries a query parameter: `query-<name>` where the plain name is taken. */
+export const queryFlag = ({ pathParameters }: CliOperation, name: string): string =>
+  isReserved(name) || pathParameters.some((one) => one.name === name) ? `query-${name}` : name;

@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { renderResult } from '../../src/cli/render-result.js';
+
+const at = (columns: number) => (body: unknown) => renderResult({ columns }, 'table', body);
+const narrow = at(80);
+const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
+
+describe('tables', () => {
+  it('shows a page as rows, names what is left out, and how to go on', () => {
+    const text = narrow({
+      items: [
+        { id: 'run_1', hash: 'f'.repeat(64), state: 'RUNNING', links: { self: '/x' }, at: 'now' },
+        {
+          id: 'run_2',
+          hash: 'f'.repeat(64),
+          state: 'FAILED',
+          links: { self: '/y' },
+          at: 'x'.repeat(30),
+        },
+      ],
+      nextCursor: 'abc',
+    });
+    expect(text).toContain('run_2');
+    expect(text).toContain('FAILED');
+    expect(text).toContain('also, in --output json: hash, links');
+    expect(text).toContain('more: --cursor abc');
+  });
+
+  it('says that a page is empty', () => {
+    expect(narrow({ items: [] })).toBe('none');
+  });
+
+  it('keeps control characters of a server away from the terminal', () => {
+    expect(narrow({ name: 'a\u001b[31mb\u0007' })).toContain('a [31mb ');
+  });
+
+  it('fits 80 columns whatever the fields are, and keeps the whole of each single object', () => {
+    const word = fc.stringMatching(/^[a-z0-9]{1,90}$/);
+    const name = fc.stringMatching(/^[a-zA-Z]{1,25}$/);
+    fc.assert(
+      fc.property(fc.dictionary(name, word, { minKeys: 1, maxKeys: 12 }), (object) => {
+        const text = narrow(object);
+        expect(widest(text)).toBeLessThanOrEqual(80);
+        const cells = text.replaceAll(/[^a-zA-Z0-9]/g, '');
+        for (const value of Object.values(object))
+          if (value.length <= 40) expect(cells).toContain(value);
+        const table = narrow({ items: [object, object] }).split('\nalso, ')[0] ?? '';
+        expect(widest(table)).toBeLessThanOrEqual(80);
+      }),
+      { seed: 7, numRuns: 200 },
+    );
+  });
+
+  it('leaves JSON as it came', () => {
+    const body = { items: [{ id: 1 }], nextCursor: 'x' };
+    expect(JSON.parse(renderResult({ columns: 80 }, 'json', body))).toEqual(body);
+  });
+});

@@ -1,0 +1,273 @@
+import { openCliWorld, type CliWorld } from './cli-world.js';
+
+let world: CliWorld;
+beforeEach(async () => {
+  world = await openCliWorld();
+});
+afterEach(() => world.close());
+
+const ui = 'http://127.0.0.1:8233/namespaces/default/workflows/run%2Fdefault%2Frun_1';
+const started = {
+  status: 202,
+  body: {
+    id: 'run_1',
+    workflowId: 'run/default/run_1',
+    status: 'QUEUED',
+    links: { self: '/v1/runs/run_1', temporalUi: ui },
+  },
+};
+const run = (state: string) => ({ status: 200, body: { id: 'run_1', state } });
+
+describe('requests', () => {
+  it('sends path, query, key and body as the document says', async () => {
+    world.answers({ status: 200, body: { id: 'run_1' } });
+    const file = await world.file('run.json', '{"trainer":"gbt"}');
+    await world.anneal('runs', 'create', 'a/b', '--file', file, '--set', 'budget.ms=5');
+    await world.anneal('runs', 'list', 'credit', '--state', 'FAILED', '--query-output', 'x y');
+    const [create, list] = world.ledger;
+    expect(create).toMatchObject({ method: 'POST', url: '/v1/models/a%2Fb/runs' });
+    expect(create?.headers).toMatchObject({
+      authorization: 'Bearer key-of-the-environment',
+      'idempotency-key': 'minted-key',
+      'content-type': 'application/json',
+    });
+    expect(JSON.parse(create?.body ?? '')).toEqual({ trainer: 'gbt', budget: { ms: 5 } });
+    expect(list).toMatchObject({
+      method: 'GET',
+      url: '/v1/models/credit/runs?state=FAILED&output=x+y',
+    });
+    expect(list?.headers['idempotency-key']).toBeUndefined();
+  });
+
+  it('takes a path parameter by its option, and from a field of the file that the body does not have', async () => {
+    world.answers({ status: 200, body: {} });
+    const file = await world.file('run.json', '{"model":"credit","trainer":"gbt"}');
+    expect((await world.anneal('runs', 'create', '--file', file)).code).toBe(0);
+    expect((await world.anneal('runs', 'create', '--file', file, '--model', 'other')).code).toBe(0);
+    expect(world.ledger.map(({ url }) => url)).toEqual([
+      '/v1/models/credit/runs',
+      '/v1/models/other/runs',
+    ]);
+    expect(JSON.parse(world.ledger[0]?.body ?? '')).toEqual({ trainer: 'gbt' });
+  });
+
+  it('reads the body from standard input and sends the given idempotency key and epoch', async () => {
+    world.answers({ status: 200, body: {} });
+    world.stdin = '{"reason":"no"}';
+    await world.anneal('runs', 'cancel', 'run_1', '--file', '-', '--key', 'k1', '--if-match', '7');
+    expect(world.ledger[0]).toMatchObject({
+      url: '/v1/runs/run_1:cancel',
+      body: '{"reason":"no"}',
+    });
+    expect(world.ledger[0]?.headers).toMatchObject({ 'idempotency-key': 'k1', 'if-match': '"7"' });
+  });
+
+  it('uploads options and file as multipart, options first', async () => {
+    world.answers({ status: 202, body: {} });
+    const rows = 'a,b\n'.repeat(50_000);
+    const [options, data] = await Promise.all([
+      world.file('options.json', '{"contractId":"c1"}'),
+      world.file('data.csv', rows),
+    ]);
+    const args = ['snapshots', 'create', 'loans', '--options', options, '--file', data];
+    expect((await world.anneal(...args)).code).toBe(0);
+    const [upload] = world.ledger;
+    expect(upload?.headers['content-type']).toMatch(/^multipart\/form-data; boundary=/);
+    const [before = '', after = ''] = (upload?.body ?? '').split('{"contractId":"c1"}');
+    expect(before).toContain('name="options"');
+    expect(after).toContain('name="file"; filename="data.csv"');
+    expect(after).toContain(rows);
+  });
+});
+
+describe('keys', () => {
+  const readKeys = async () => ({ 'ml-engineer': 'k-eng', approver: 'k-app' });
+
+  it('calls as the role that --as names', async () => {
+    world.answers({ status: 200, body: {} });
+    world.deps = { readKeys };
+    await world.anneal('runs', 'get', 'run_1', '--as', 'approver');
+    expect(world.ledger[0]?.headers.authorization).toBe('Bearer k-app');
+  });
+
+  it('never picks a role by itself: it names those that may', async () => {
+    world.deps = { readKeys, apiKey: undefined };
+    const refused = await world.anneal('runs', 'create', 'credit', '--set', 'trainer=gbt');
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain(
+      '--as <role>. This needs training:run. Keys at hand: ml-engineer.',
+    );
+    expect(world.ledger).toEqual([]);
+  });
+
+  it('says where keys come from when there is none', async () => {
+    world.deps = { apiKey: undefined };
+    const refused = await world.anneal('runs', 'get', 'run_1');
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.err).toContain('ANNEAL_API_KEY');
+  });
+});
+
+describe('waiting', () => {
+  const create = ['runs', 'create', 'credit', '--set', 'trainer=gbt'];
+
+  it('follows links.self until the state is final and shows the link to the Temporal UI', async () => {
+    world.answers(started, run('QUEUED'), run('RUNNING'), run('RUNNING'), run('REGISTERED'));
+    const done = await world.anneal(...create, '--wait', '--output', 'json');
+    expect(done.code).toBe(0);
+    expect(JSON.parse(done.out)).toEqual({ id: 'run_1', state: 'REGISTERED' });
+    const lines = done.err.split('\n');
+    expect(lines.map((line) => line.split('  ').at(-1))).toEqual([ui, 'RUNNING', 'REGISTERED']);
+    expect(world.ledger.slice(1).map(({ method, url }) => `${method} ${url}`)).toEqual(
+      Array<string>(4).fill('GET /v1/runs/run_1'),
+    );
+  });
+
+  it.each([
+    ['FAILED', ''],
+    ['QUARANTINED', 'a person has to decide'],
+  ])('exits 1 when it ends as %s', async (state, hint) => {
+    world.answers(started, run(state));
+    const ended = await world.anneal(...create, '--wait');
+    expect(ended.code).toBe(1);
+    expect(ended.err).toContain(hint);
+  });
+
+  it('gives up after the seconds asked for, says so, and exits 1', async () => {
+    world.answers(started, run('RUNNING'));
+    const ended = await world.anneal(...create, '--wait=60');
+    expect(ended.code).toBe(1);
+    expect(ended.err).toContain('Still RUNNING after 60 s');
+    expect(ended.err).toContain('50.9 s  RUNNING');
+    expect(ended.err).not.toContain('61');
+  });
+
+  it('answers at once without --wait', async () => {
+    world.answers(started);
+    const answered = await world.anneal(...create);
+    expect(answered).toMatchObject({ code: 0 });
+    expect(world.ledger).toHaveLength(1);
+    expect(answered.out).toContain('QUEUED');
+  });
+});
+
+describe('refusals', () => {
+  const problem = {
+    type: 'https://anneal.dev/errors/INVALID_REQUEST',
+    title: 'invalid request',
+    status: 400,
+    code: 'INVALID_REQUEST',
+    detail: '2 field(s) of the request are wrong.',
+    next: 'Correct the fields.',
+    requestId: 'req_1',
+    allowed: ['a'],
+    errors: [
+      { pointer: '/trainer', code: 'invalid_type', detail: 'expected string' },
+      { pointer: '', code: 'unknown_key' },
+    ],
+  };
+
+  it('shows code, detail, every wrong field, further facts, next step and request id; exits 1', async () => {
+    world.answers({ status: 400, body: problem });
+    const refused = await world.anneal('runs', 'get', 'run_1');
+    expect(refused).toEqual({
+      code: 1,
+      out: '',
+      err: [
+        'INVALID_REQUEST (400) 2 field(s) of the request are wrong.',
+        '  /trainer  invalid_type: expected string',
+        '  (body)  unknown_key',
+        '  allowed: ["a"]',
+        '  next: Correct the fields.',
+        '  request: req_1',
+      ].join('\n'),
+    });
+  });
+
+  it('keeps the problem document whole in json', async () => {
+    world.answers({ status: 400, body: problem });
+    const refused = await world.anneal('--output', 'json', 'runs', 'get', 'run_1');
+    expect(JSON.parse(refused.err)).toEqual(problem);
+  });
+
+  it('says how to start the API, and how to repeat safely, when nobody answers', async () => {
+    const args = ['runs', 'cancel', 'run_1', '--api-url', 'http://127.0.0.1:9'];
+    world.deps = { send: () => Promise.reject(new TypeError('fetch failed')) };
+    const refused = await world.anneal(...args);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('--key minted-key');
+    expect(refused.err).toContain('http://127.0.0.1:9 does not answer');
+    expect(refused.err).toContain('npm start');
+  });
+});
+
+describe('wrong use', () => {
+  it.each([
+    [['rusn', 'get', 'x'], 'Did you mean runs?'],
+    [['runs', 'gte', 'x'], 'Did you mean get?'],
+    [['runs', 'get', 'x', '--ouptut', 'json'], 'Did you mean --output?'],
+    [['runs', 'get'], 'Missing: <id>.'],
+    [['runs', 'get', 'x', 'y'], 'too many arguments'],
+    [['runs', 'create', 'credit'], 'give --file <file> or --set'],
+    [['runs', 'list', 'credit', '--state', 'X'], 'Allowed choices are RUNNING, FAILED'],
+    [['runs', 'cancel', 'x', '--set', 'novalue'], 'write it as key=value'],
+    [['runs', 'cancel', 'x', '--file', '/nowhere.json'], '/nowhere.json cannot be read (ENOENT)'],
+    [['runs', 'create', 'm', '--set', 'trainer=a', '--wait=soon'], 'give seconds'],
+    [['snapshots', 'create', 'loans'], 'Missing: --file <data file>.'],
+  ])('%j exits 2 with the way out', async (args, hint) => {
+    const refused = await world.anneal(...args);
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    expect(refused.err).toContain(hint);
+    expect(world.ledger).toEqual([]);
+  });
+
+  it('exits 0 for help and version', async () => {
+    expect(await world.anneal('--version')).toEqual({ code: 0, out: '9.9.9', err: '' });
+    const help = await world.anneal('runs', 'create', '--help');
+    expect(help).toMatchObject({ code: 0, err: '' });
+    expect(help.out).toContain('$ anneal runs create credit --file body.json --wait');
+  });
+});
+
+describe('audit verify', () => {
+  const verdict = {
+    tenant: 'acme',
+    status: 'intact',
+    size: 9,
+    verified: 9,
+    leaves: 2,
+    checkpoints: 1,
+    witnessedTo: 8,
+    durationMs: 3,
+  };
+  const broken = {
+    ...verdict,
+    status: 'broken',
+    fault: { seq: 4, kind: 'edit', detail: 'entry 4 was changed' },
+  };
+
+  it('exits 0 only for an intact chain of the tenant that is meant', async () => {
+    world.answers({ status: 200, body: verdict });
+    const intact = await world.anneal('audit', 'verify', '--tenant', 'acme');
+    expect(intact).toMatchObject({ code: 0 });
+    expect(intact.out).toContain('INTACT  audit chain of acme\n  9 of 9 entries proved');
+    expect((await world.anneal('audit', 'verify')).code).toBe(0);
+    expect((await world.anneal('audit', 'verify', '--tenant', 'other')).code).toBe(1);
+  });
+
+  it('names the first bad entry and its kind, in both forms of output', async () => {
+    world.answers({ status: 200, body: broken });
+    const table = await world.anneal('audit', 'verify');
+    expect(table.code).toBe(1);
+    expect(table.out).toContain('first bad entry: 4 (edit)');
+    const json = await world.anneal('audit', 'verify', '--output', 'json');
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.out)).toEqual(broken);
+  });
+
+  it('asks for the system chain by its name', async () => {
+    world.answers({ status: 200, body: { ...verdict, tenant: 'system' } });
+    expect((await world.anneal('audit', 'verify', '--tenant', 'system')).code).toBe(0);
+    expect(world.ledger[0]?.url).toBe('/v1/audit:verify?chain=system');
+  });
+});
