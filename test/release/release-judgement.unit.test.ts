@@ -71,7 +71,7 @@ describe('preflight', () => {
     const plan = planWith({ strategy: 'rollback' });
     const back = { ...facts, wasActive: true, approval: { ok: false, code: 'x', reason: 'none' } };
     const judged = (more: Partial<PreflightFacts>) =>
-      preflightCode(judgePreflight({ ...back, ...more } as PreflightFacts, plan));
+      preflightCode(judgePreflight({ ...back, ...more }, plan));
     expect(judged({ kills: [kill({ mode: 'fail_closed' })] })).toBeUndefined();
     expect(judged({ kills: [kill({ scope: 'version', version: 7 })] })).toBe('KILLED');
     expect(judged({ wasActive: false })).toBe('ROLLBACK_TARGET_INVALID');

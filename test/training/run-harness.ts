@@ -61,8 +61,11 @@ export class RunHarness {
     await this.temporal.stop();
   }
 
-  publish(csv: string): Promise<string> {
-    return this.world.publish(this.tenant, { csv });
+  publish(
+    csv: string,
+    more: Partial<Parameters<TrainingWorld['publish']>[1]> = {},
+  ): Promise<string> {
+    return this.world.publish(this.tenant, { csv, ...more });
   }
 
   async start(snapshotId: string, change: object = {}): Promise<string> {

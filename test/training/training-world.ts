@@ -47,7 +47,7 @@ export interface Answer {
   body: Record<string, unknown>;
 }
 
-export type Send = (
+type Send = (
   method: string,
   path: string,
   more?: { tenant?: string; roles?: Role[]; body?: unknown; idempotencyKey?: string },
@@ -83,11 +83,13 @@ export interface TrainingWorld {
   close: () => Promise<void>;
 }
 
-export interface Publish {
+interface Publish {
   csv: string;
   contract?: unknown;
   purposes?: string[];
   state?: string;
+  /** How the file is written, where it differs from a CSV with a header. */
+  format?: object;
 }
 
 async function* once(text: string): AsyncGenerator<Uint8Array> {
@@ -95,7 +97,7 @@ async function* once(text: string): AsyncGenerator<Uint8Array> {
 }
 
 /** Repeatable uniform numbers in [0, 1) (mulberry32). */
-export function seededUniform(seed: number): () => number {
+function seededUniform(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -142,13 +144,19 @@ const createPublish =
   (database: TestDatabase, artifacts: ArtifactStore): TrainingWorld['publish'] =>
   async (
     tenant,
-    { csv, contract: body = loanContract, purposes = ['lending'], state = 'LIVE' },
+    {
+      csv,
+      contract: body = loanContract,
+      purposes = ['lending'],
+      state = 'LIVE',
+      format: written = {},
+    },
   ) => {
     const parsed = parseDatasetContract(body);
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.errors));
     const { contract } = parsed;
     const scope = newId('publication');
-    const format = tableFormatSchema.parse({ format: 'csv' });
+    const format = tableFormatSchema.parse({ format: 'csv', ...written });
     const { ref } = await artifacts.put({ tenantId: tenant, body: once(csv) });
     const staged = await stageRows(
       artifacts,

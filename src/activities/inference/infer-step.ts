@@ -40,12 +40,16 @@ const killed = ({ plan, kills }: InferenceRun): Set<number> =>
     ),
   );
 
-/** The attempts as the rule sees them. A stored one keeps no `Retry-After`: the models of this lane send none. */
-const recordsOf = (run: InferenceRun, attempts: StoredAttempt[]): AttemptRecord[] =>
+/** An attempt of this step, with what its failure asked for. A stored one has waited for that already. */
+type Tried = StoredAttempt & { retryAfterMs?: number | undefined };
+
+/** The attempts as the rule sees them. */
+const recordsOf = (run: InferenceRun, attempts: Tried[]): AttemptRecord[] =>
   attempts.map((attempt) => ({
     candidate: run.plan.candidates.findIndex(({ version }) => version === attempt.version),
     class: attempt.class,
     endedMs: attempt.startedMs + attempt.totalMs,
+    retryAfterMs: attempt.retryAfterMs,
   }));
 
 type OpenRun = InferenceRun & { values: Record<string, FieldValue> };
@@ -61,7 +65,7 @@ async function drive(
   const now = (): number => run.loadedMs + elapsed();
   const { plan } = run;
   const limits = { ...plan, deadlineMs: run.deadlineMs };
-  const attempts = [...run.attempts];
+  const attempts: Tried[] = [...run.attempts];
   const ineligible = killed(run);
   let answer: { output: ModelOutput; by: (typeof plan.candidates)[number] } | undefined;
   for (;;) {
@@ -88,12 +92,14 @@ async function drive(
     const by = plan.candidates[step.candidate];
     if (by === undefined) throw new Error('the rule named a candidate that the plan does not have');
     const startedMs = now();
-    const timeoutMs = Math.max(1, Math.min(plan.attemptTimeoutMs, run.deadlineMs - startedMs));
+    const leftMs = Math.ceil(run.deadlineMs - startedMs);
+    const timeoutMs = Math.max(1, Math.min(plan.attemptTimeoutMs, leftMs));
     const result = await deps.pipeline.attempt(run, by, { timeoutMs, signal });
     const n = attempts.length + 1;
     const { version } = by;
-    attempts.push({ n, version, class: result.class, startedMs, totalMs: result.ms });
+    const tried = { n, version, class: result.class, startedMs, totalMs: result.ms };
     if ('output' in result) answer = { output: result.output, by };
+    attempts.push('output' in result ? tried : { ...tried, retryAfterMs: result.retryAfterMs });
   }
 }
 

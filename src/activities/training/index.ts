@@ -11,7 +11,7 @@ import { createCheckpointFiles, createRunFiles } from './run-files.js';
 import { createRunTrainer } from './run-trainer.js';
 import type { TrainingDeps } from './training-deps.js';
 
-export type { CheckpointFiles, RunStore, TrainingDeps } from './training-deps.js';
+export type { CheckpointFiles, TrainingDeps } from './training-deps.js';
 
 /** Names a run of a tenant. */
 interface RunInput {

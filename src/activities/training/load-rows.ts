@@ -47,7 +47,7 @@ function rowReader(plan: TrainingPlan, contract: DatasetContract) {
 }
 
 /** The inputs of the model with their types, in contract order. */
-export const featureFields = (plan: TrainingPlan, contract: DatasetContract): FeatureField[] =>
+const featureFields = (plan: TrainingPlan, contract: DatasetContract): FeatureField[] =>
   plan.features.map((name) => ({
     name,
     type: (contract.fields.find((field) => field.name === name)?.type ?? 'string') as FeatureType,

@@ -4,7 +4,11 @@ import type { SnapshotProfile } from '../../domain/datasets/profile.js';
 import { compileInputs } from '../../domain/datasets/validate-inputs.js';
 import { PlatformError } from '../../domain/errors.js';
 import { LABEL_THRESHOLD } from '../../domain/inference/runtime.js';
-import type { GoldenRow, VersionLineage } from '../../domain/registry/contract.js';
+import {
+  MIN_GOLDEN_ROWS,
+  type GoldenRow,
+  type VersionLineage,
+} from '../../domain/registry/contract.js';
 import { modelContractDigest } from '../../domain/registry/contract-digest.js';
 import type { TrainingPlan } from '../../domain/training/contract.js';
 import { modelContractOf } from '../../domain/training/plan-training.js';
@@ -60,10 +64,10 @@ async function goldenInputs(
   const held = await take(holdoutRows(facts, how.read), how.count, fits);
   const more = await take(trainingRows(facts, how.read), how.count - held.length, fits);
   const inputs = [...held, ...more];
-  if (inputs.length >= 5) return inputs;
+  if (inputs.length >= MIN_GOLDEN_ROWS) return inputs;
   throw new PlatformError(
     'TRAINER_INPUT_REFUSED',
-    `Only ${inputs.length} rows fit the contract of the model; a version needs five golden ones.`,
+    `Only ${inputs.length} rows fit the contract of the model; a version needs ${MIN_GOLDEN_ROWS} golden ones.`,
   );
 }
 

@@ -67,6 +67,8 @@ const assuranceOf = (state: ApprovalState): string =>
 export const createApprovalFacts = (db: Database, isSigned: IsSigned) => ({
   readApproval: (tenant: string, approvalId: string) =>
     db.withTenant(tenant, async (tx) => {
+      // A decision being written holds this row: without the lock we could see its signed row and not yet its state.
+      await tx.$queryRaw`select 1 from approval where approval_id = ${approvalId} for share`;
       const row = await tx.approval.findFirst({ where: { approvalId } });
       if (row === null) return undefined;
       const current = await approvalSubject(

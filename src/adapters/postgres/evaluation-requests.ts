@@ -18,7 +18,7 @@ import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
 import { readSnapshot } from './training-ground.js';
-import type { Evaluation, EvaluationPolicy, Prisma, RegisteredModel } from './generated/client.js';
+import type { Evaluation, EvaluationPolicy, RegisteredModel } from './generated/client.js';
 
 const TIMEOUT_MS = 2 * HOUR_MS;
 const HEARTBEAT_MS = MINUTE_MS;

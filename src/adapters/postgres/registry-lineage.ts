@@ -38,4 +38,3 @@ export const createLineageStore = (db: Database) => ({
       return { node, edges, truncated: rows.length > MAX_EDGES };
     }),
 });
-export type LineageStore = ReturnType<typeof createLineageStore>;

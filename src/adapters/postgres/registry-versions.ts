@@ -161,4 +161,3 @@ export const createVersionRegistrar = (db: Database) => ({
     return body;
   },
 });
-export type VersionRegistrar = ReturnType<typeof createVersionRegistrar>;

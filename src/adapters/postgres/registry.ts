@@ -343,4 +343,3 @@ export const createRegistryStore = (db: Database) => ({
   withdrawVersion: withdrawVersion(db),
   ...createLineageStore(db),
 });
-export type RegistryStore = ReturnType<typeof createRegistryStore>;

@@ -257,4 +257,3 @@ export const createTrainingProgressStore = (db: Database) => ({
   isCancelRequested: isCancelRequested(db),
   settleRun: settleRun(db),
 });
-export type TrainingProgressStore = ReturnType<typeof createTrainingProgressStore>;

@@ -100,7 +100,7 @@ function startOf(
 }
 
 /** The row of a run as the API answers it. */
-export function runView(row: TrainingRun): TrainingRunView {
+function runView(row: TrainingRun): TrainingRunView {
   return trainingRunViewSchema.parse({
     id: row.runId,
     model: row.model,
@@ -311,4 +311,3 @@ export const createTrainingStore = (db: Database) => ({
   listLogs: listLogs(db),
   requestCancel: requestCancel(db),
 });
-export type TrainingStore = ReturnType<typeof createTrainingStore>;

@@ -9,7 +9,7 @@ import type {
 import type { Lineage, LineageQuery } from '../../domain/registry/lineage.js';
 
 /** A version by its model and number. */
-export interface VersionName {
+interface VersionName {
   model: string;
   version: number;
 }

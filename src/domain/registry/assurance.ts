@@ -20,7 +20,7 @@ const next: Record<Assurance, readonly Assurance[]> = {
 };
 
 /** States that a version may move to from `from`. */
-export const allowedAssurance = (from: Assurance): readonly Assurance[] => next[from];
+const allowedAssurance = (from: Assurance): readonly Assurance[] => next[from];
 
 /** Why a version cannot be withdrawn; undefined where it can. */
 export interface WithdrawalRefusal {

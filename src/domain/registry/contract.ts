@@ -64,7 +64,7 @@ export const assuranceStates = [
 export type Assurance = (typeof assuranceStates)[number];
 
 /** An input that the version answered at registration; a serving process must answer it the same. */
-export const goldenRowSchema = z.object({
+const goldenRowSchema = z.object({
   inputs: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
   output: z.object({ label: labelValueSchema, probability: z.number().min(0).max(1) }),
 });
@@ -99,7 +99,7 @@ export type VersionLineage = z.infer<typeof versionLineageSchema>;
 
 const annotationValueSchema = z.union([z.string().max(2000), z.number(), z.boolean()]);
 /** Notes on a version by key; they never change what it is. */
-export const annotationsSchema = z.record(
+const annotationsSchema = z.record(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/),
   annotationValueSchema,
 );
@@ -124,7 +124,7 @@ export type PatchVersion = z.infer<typeof patchVersionSchema>;
 export const versionReasonSchema = z.strictObject({ reason: z.string().min(10).max(1000) });
 
 /** Where a version stands in one environment. */
-export const deploymentViewSchema = z.object({
+const deploymentViewSchema = z.object({
   env: z.string(),
   state: z.enum(['NONE', 'SHADOW', 'CANARY', 'ACTIVE', 'PREVIOUS', 'ROLLED_BACK']),
   barredAt: z.iso.datetime().optional(),

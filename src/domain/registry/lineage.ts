@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Kinds of node in the lineage graph. */
-export const lineageKinds = [
+const lineageKinds = [
   'source',
   'snapshot',
   'run',
@@ -10,7 +10,7 @@ export const lineageKinds = [
   'approval',
   'release',
 ] as const;
-export type LineageKind = (typeof lineageKinds)[number];
+type LineageKind = (typeof lineageKinds)[number];
 
 /**
  * The node of a thing: `source/sha256:…`, `snapshot/sha256:…`, `run/trn_…`, `version/credit/7`, `evaluation/evl_…`,
@@ -20,19 +20,18 @@ export const lineageNode = (kind: LineageKind, ...id: (string | number)[]): stri
   [kind, ...id].join('/');
 
 /** A node as a caller names it. */
-export const lineageNodeSchema = z
+const lineageNodeSchema = z
   .string()
   .max(200)
   .regex(new RegExp(`^(${lineageKinds.join('|')})/[^/\\s]+(/[1-9]\\d*)?$`));
 
 /** An edge points from what came into being to what it came from: run → snapshot, version → run. */
-export const lineageEdgeSchema = z.object({
+const lineageEdgeSchema = z.object({
   from: z.string(),
   relation: z.string(),
   to: z.string(),
   at: z.string(),
 });
-export type LineageEdge = z.infer<typeof lineageEdgeSchema>;
 
 /** `upstream`: what the node came from; `downstream`: what came from it. `depth` counts edges, 1–10. */
 export const lineageQuerySchema = z.strictObject({

@@ -25,7 +25,7 @@ export const trainingStates = [
 export type TrainingState = (typeof trainingStates)[number];
 
 /** States that a run never leaves. */
-export const finalTrainingStates = [
+const finalTrainingStates = [
   'REGISTERED',
   'FAILED',
   'CANCELLED',
@@ -63,7 +63,7 @@ const resourcesSchema = z.strictObject({
 });
 
 /** Limits of a run. Only the wall clock is metered so far. */
-export const trainingBudgetSchema = z.strictObject({
+const trainingBudgetSchema = z.strictObject({
   maxMicroUsd: z.int().min(0),
   maxWallClockMs: z
     .int()
@@ -203,7 +203,7 @@ const parityViewSchema = z.object({
 });
 
 /** Versions of everything that could change the numbers of a run. */
-export const environmentLockSchema = z.object({
+const environmentLockSchema = z.object({
   node: z.string(),
   platform: z.string(),
   onnxruntime: z.string(),
