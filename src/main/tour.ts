@@ -84,7 +84,7 @@ class Tour {
     const counts = (done.counts ?? {}) as Json;
     return {
       snapshotId,
-      what: `published ${table}.csv as snapshot ${short(snapshotId)}: ${String(counts.accepted ?? counts.rows)} rows`,
+      what: `published ${table}.csv as snapshot ${short(snapshotId)}: ${String(counts.valid)} rows, ${String(counts.rejected)} rejected`,
       workflowId: `snapshot/default/${String(started.id)}`,
     };
   }
@@ -223,29 +223,38 @@ class Tour {
   async releaseShadowed(): Promise<Told> {
     const plan = { ...tourPlan, shadow: tourShadow };
     const id = await this.#release(2, this.#approvals.get(2) ?? '', plan);
-    await this.#people.operator.follow(`/v1/releases/${id}`, [
-      'SHADOWING',
-      'PROMOTING',
-      'VERIFYING',
-      'SUCCEEDED',
-    ]);
-    const sent = await this.#traffic(240);
-    await this.#people.operator.follow(`/v1/releases/${id}`, ['SUCCEEDED']);
+    const path = `/v1/releases/${id}`;
+    await this.#people.operator.follow(path, ['SHADOWING', 'PROMOTING', 'SUCCEEDED']);
+    const sent = await this.#trafficUntil(async () => {
+      const { state } = await this.#people.operator.get(path);
+      return state !== 'SHADOWING';
+    });
+    const done = await this.#people.operator.follow(path, ['SUCCEEDED']);
+    const { verdict } = done.shadow as {
+      verdict: { checks: { check: string; n: number; value: number }[] };
+    };
+    const compared = verdict.checks.find(({ check }) => check === 'disagreement');
     return {
-      what: `shadowed v2 behind ${sent} live answers, then promoted it`,
+      what: `shadowed v2 behind ${sent} live answers (${compared?.n} pairs, ${percent(compared?.value)} differ), then promoted it`,
       workflowId: `release/default/${id}`,
     };
   }
 
-  /** Live traffic, four callers at once: what the shadow sees. */
-  async #traffic(count: number): Promise<number> {
-    const applicants = (await loanApplicants()).slice(0, count);
-    const next = applicants.values();
+  /** Live traffic, four callers at once, until the shadow has seen enough. */
+  async #trafficUntil(isEnough: () => Promise<boolean>): Promise<number> {
+    const next = (await loanApplicants()).values();
+    let sent = 0;
+    let enough = false;
     const caller = async () => {
-      for (const { id, inputs } of next) await this.#infer(id, inputs);
+      for (const { id, inputs } of next) {
+        if (enough) return;
+        await this.#infer(id, inputs);
+        sent += 1;
+        if (sent % 20 === 0) enough ||= await isEnough();
+      }
     };
     await Promise.all([caller(), caller(), caller(), caller()]);
-    return applicants.length;
+    return sent;
   }
 
   #infer(subject: string, inputs: Json): Promise<Json> {
