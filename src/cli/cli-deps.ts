@@ -1,7 +1,7 @@
 import type { Probe } from './doctor.js';
 
 /** Sends one HTTP request; main injects it. */
-export type SendRequest = (url: string, init: RequestInit) => Promise<Response>;
+type SendRequest = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Where the CLI writes, and what it knows of the terminal. */
 export interface CliIo {

@@ -47,25 +47,20 @@ async function withTimeout(probe: Probe): Promise<ProbeResult> {
   }
 }
 
-/** Runs the probes one after the other; a probe that throws or takes too long has failed. */
+/** Runs the probes side by side, reported in order; a probe that throws or takes too long has failed. */
 export async function runProbes(
   probes: readonly Probe[],
   clock: { nowMs: () => number },
 ): Promise<ProbeReport[]> {
-  const reports: ProbeReport[] = [];
-  for (const probe of probes) {
-    const since = clock.nowMs();
-    const { ok, detail, fix } = await withTimeout(probe);
-    const durationMs = Math.round(clock.nowMs() - since);
-    reports.push({
-      name: probe.name,
-      ok,
-      detail,
-      fix: ok ? undefined : (fix ?? probe.fix),
-      durationMs,
-    });
-  }
-  return reports;
+  return Promise.all(
+    probes.map(async (probe): Promise<ProbeReport> => {
+      const since = clock.nowMs();
+      const { ok, detail, fix } = await withTimeout(probe);
+      const durationMs = Math.round(clock.nowMs() - since);
+      const { name } = probe;
+      return { name, ok, detail, fix: ok ? undefined : (fix ?? probe.fix), durationMs };
+    }),
+  );
 }
 
 /** The report as lines, or as one JSON document `{ ok, probes }`. */

@@ -22,7 +22,7 @@ const exampleSchema = z.object({
   query: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
   body: z.unknown().optional(),
 });
-export type OperationExample = z.infer<typeof exampleSchema>;
+type OperationExample = z.infer<typeof exampleSchema>;
 
 const operationSchema = z.looseObject({
   operationId: z.string(),

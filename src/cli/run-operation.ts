@@ -171,7 +171,8 @@ export async function runOperation(
   const answer = await send(deps, { operation, call, target, content });
   if (answer.status >= 400) return refuse(deps, call, answer);
   if (timeoutMs !== undefined && answer.status === 202) {
-    const end = await waitForResult(deps, target, { started: answer.body, timeoutMs });
+    const { verb } = operation;
+    const end = await waitForResult(deps, target, { verb, started: answer.body, timeoutMs });
     if (end !== undefined) return reportWait(deps, call, { ...end, timeoutMs });
   }
   return report(deps, call, { id: operation.id, body: answer.body });

@@ -68,5 +68,18 @@ const outcomes = {
 >;
 
 /** The outcome of a state; one that this build does not know is still open, so that nothing is called done too early. */
-export const stateOutcome = (state: string): StateOutcome =>
+const stateOutcome = (state: string): StateOutcome =>
   (outcomes as Record<string, StateOutcome>)[state] ?? 'open';
+
+/** What the verbs that end something want to see: there these states are success. */
+const wanted: Record<string, readonly string[]> = {
+  cancel: ['CANCELLED'],
+  abort: ['ABORTED', 'ROLLED_BACK'],
+  discard: ['DISCARDED'],
+  withdraw: ['WITHDRAWN'],
+  pause: ['PAUSED'],
+};
+
+/** {@link stateOutcome} for the verb that was carried out: an abort that ends as ABORTED has succeeded. */
+export const outcomeFor = (verb: string, state: string): StateOutcome =>
+  wanted[verb]?.includes(state) === true ? 'succeeded' : stateOutcome(state);

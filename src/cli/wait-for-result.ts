@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { callApi, type ApiAnswer, type ApiTarget } from './call-api.js';
 import type { CliDeps } from './cli-deps.js';
-import { stateOutcome, type StateOutcome } from './state-outcome.js';
+import { outcomeFor, type StateOutcome } from './state-outcome.js';
 
 const startedSchema = z.looseObject({
   id: z.string(),
@@ -43,7 +43,7 @@ function progress(deps: Pick<CliDeps, 'io' | 'nowMs'>, temporalUi: string | unde
 export async function waitForResult(
   deps: Pick<CliDeps, 'send' | 'io' | 'nowMs' | 'pause'>,
   target: ApiTarget,
-  asked: { started: unknown; timeoutMs: number },
+  asked: { verb: string; started: unknown; timeoutMs: number },
 ): Promise<WaitEnd | undefined> {
   const started = startedSchema.safeParse(asked.started);
   if (!started.success) return undefined;
@@ -57,7 +57,7 @@ export async function waitForResult(
     const read = stateSchema.safeParse(answer.body).data;
     const state = read?.state ?? read?.status ?? '';
     say(state);
-    const outcome = stateOutcome(state);
+    const outcome = outcomeFor(asked.verb, state);
     const left = deadline - deps.nowMs();
     if (outcome !== 'open' || left <= 0) return { answer, outcome, state };
     await deps.pause(Math.min(pauseMs, left));

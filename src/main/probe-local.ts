@@ -34,7 +34,7 @@ async function withDatabase(
   work: (db: Database, url: string) => Promise<ProbeResult>,
 ): Promise<ProbeResult> {
   const url = await localDatabaseUrl(config);
-  if (url === undefined) return { ok: false, detail: NOT_STARTED };
+  if (url === undefined) return { ok: false, detail: NOT_STARTED, fix: 'npm start' };
   const db = openDatabase({ url, poolSize: 1, applicationName: 'anneal-doctor' });
   try {
     return await work(db, url);
@@ -48,10 +48,15 @@ const addressOf = (url: string): string => {
   return `${host}${pathname} as ${username}`;
 };
 
+const reachFix = (config: Config): string =>
+  config.postgres.apiUrl === undefined
+    ? 'npm start'
+    : 'start that server, or correct ANNEAL_API_DATABASE_URL';
+
 /** Postgres answers the API's role. */
 export const postgresProbe = (config: Config): Probe => ({
   name: 'Postgres',
-  fix: config.postgres.apiUrl === undefined ? 'npm start' : 'check ANNEAL_API_DATABASE_URL',
+  fix: reachFix(config),
   check: () =>
     withDatabase(config, async (db, url) => {
       // No table is read, so no tenant has to be set.
@@ -60,10 +65,17 @@ export const postgresProbe = (config: Config): Probe => ({
     }),
 });
 
+const migrateCommand = import.meta.url.endsWith('.ts')
+  ? 'npx tsx src/main/migrate.ts'
+  : 'node dist/main/migrate.js';
+
 /** The schema is exactly this build's. */
 export const schemaProbe = (config: Config): Probe => ({
   name: 'Postgres schema',
-  fix: config.postgres.apiUrl === undefined ? 'npm start' : 'npm run migrate',
+  fix:
+    config.postgres.apiUrl === undefined
+      ? 'npm start'
+      : `DATABASE_URL=<URL of role anneal_owner> ${migrateCommand}`,
   check: () =>
     withDatabase(config, async (_db, url) => {
       const folder = projectFolder('prisma/migrations');
@@ -76,7 +88,7 @@ export const schemaProbe = (config: Config): Probe => ({
 /** The database's clock agrees with ours; half the round trip is taken as the way there. */
 export const clockProbe = (config: Config): Probe => ({
   name: 'Clock',
-  fix: 'timedatectl set-ntp true   # on both machines',
+  fix: reachFix(config),
   check: () =>
     withDatabase(config, async (db) => {
       const sql = 'select extract(epoch from clock_timestamp()) * 1000 as ms';
@@ -86,7 +98,9 @@ export const clockProbe = (config: Config): Probe => ({
       const [row] = await db.call(sql, []);
       const skew = Math.round(Number(row?.['ms']) - (before + Date.now()) / 2);
       const detail = `the database is ${Math.abs(skew)} ms ${skew < 0 ? 'behind' : 'ahead'}; at most ${LARGEST_SKEW_MS} ms`;
-      return { ok: Math.abs(skew) <= LARGEST_SKEW_MS, detail };
+      return Math.abs(skew) <= LARGEST_SKEW_MS
+        ? { ok: true, detail }
+        : { ok: false, detail, fix: 'timedatectl set-ntp true   # on both machines' };
     }),
 });
 

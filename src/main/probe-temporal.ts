@@ -16,6 +16,8 @@ import { projectFolder } from './project-folder.js';
 
 // Probes of Temporal: which of the five places gives it, the server that runs, and what the platform needs of it.
 
+const CONNECT_TIMEOUT_MS = 3_000;
+
 const places = {
   1: 'TEMPORAL_ADDRESS',
   2: '`temporal` on PATH',
@@ -37,7 +39,7 @@ async function withTemporal<T>(
 ): Promise<T> {
   const address = addressOf(config);
   const temporal = await connectTemporal({
-    connection: config.temporal.connection(address),
+    connection: { ...config.temporal.connection(address), connectTimeout: CONNECT_TIMEOUT_MS },
     namespace: config.temporal.namespace,
     patienceMs: 0,
   }).catch((error: unknown) => {
@@ -59,7 +61,7 @@ const serverVersion = (config: Config): Promise<string> =>
 /** Which of the five places a start would take its server from. */
 export const temporalSourceProbe = (config: Config): Probe => ({
   name: 'Temporal found',
-  fix: 'npm start   # downloads or builds it',
+  fix: isOurs(config) ? 'npm start   # downloads or builds it' : startFix(config),
   timeoutMs: 30_000,
   check: async (signal) => {
     const found = await findTemporal({

@@ -8,7 +8,7 @@ import { runCli } from '../../src/cli/run-cli.js';
 import { sampleDocument } from './sample-document.js';
 
 /** One request as the server received it. */
-export interface Received {
+interface Received {
   method: string;
   url: string;
   headers: IncomingHttpHeaders;
@@ -16,7 +16,7 @@ export interface Received {
 }
 
 /** What the server answers next; the last one repeats. */
-export interface Scripted {
+interface Scripted {
   status: number;
   body: unknown;
 }

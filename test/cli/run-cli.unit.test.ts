@@ -133,6 +133,13 @@ describe('waiting', () => {
     expect(ended.err).toContain(hint);
   });
 
+  it('counts CANCELLED as success where a cancel was asked for', async () => {
+    world.answers(started, run('RUNNING'), run('CANCELLED'));
+    expect((await world.anneal('runs', 'cancel', 'run_1', '--wait')).code).toBe(0);
+    world.answers(started, run('CANCELLED'));
+    expect((await world.anneal(...create, '--wait')).code).toBe(1);
+  });
+
   it('gives up after the seconds asked for, says so, and exits 1', async () => {
     world.answers(started, run('RUNNING'));
     const ended = await world.anneal(...create, '--wait=60');

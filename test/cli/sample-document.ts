@@ -48,7 +48,7 @@ export const sampleDocument = {
         'x-example': { params: { id: 'run_1' }, body: { reason: 'too slow' } },
         parameters: [id],
         requestBody: json({ type: 'object', properties: { reason: { type: 'string' } } }),
-        responses: { 200: { description: 'cancelled' } },
+        responses: { 202: started },
       },
     },
     '/v1/datasets/{name}/snapshots': {
