@@ -18,7 +18,7 @@ export interface Upload<R> {
 const OPTIONS_BYTES = 262_144;
 const MARGIN_BYTES = OPTIONS_BYTES + 65_536;
 /** How long the rest of a refused body is read and thrown away, so that the caller gets to see the answer. */
-const DRAIN_MS = 10_000;
+const DRAIN_MS = 30_000;
 
 const invalid = (pointer: string, detail: string): PlatformError =>
   new PlatformError('INVALID_REQUEST', `The form is not as documented: ${detail}.`, {
@@ -46,8 +46,8 @@ function openForm(request: Request, limitBytes: number): busboy.Busboy {
   }
 }
 
-function drain(request: Request, form: busboy.Busboy): void {
-  request.unpipe(form);
+function drain(request: Request): void {
+  request.unpipe();
   request.resume();
   const timer = setTimeout(() => request.destroy(), DRAIN_MS);
   timer.unref();
@@ -93,7 +93,8 @@ function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
       return;
     }
     file = stream;
-    stream.on('error', refuse);
+    // Whoever reads the file gets its error; a reader that stopped early has a reason of its own.
+    stream.on('error', () => undefined);
     work = upload.onFile(optionsText ?? '', stream as AsyncIterable<Uint8Array>);
     work.catch((error: unknown) =>
       refuse(error instanceof Error ? error : new Error(String(error))),
@@ -117,7 +118,15 @@ function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, INVALID_REQUEST, DEADLINE_EXCEEDED, and what `onFile` refuses with
  */
 export async function receiveUpload<R>(request: Request, upload: Upload<R>): Promise<R> {
-  const form = openForm(request, upload.limitBytes);
+  try {
+    return await readForm(openForm(request, upload.limitBytes), request, upload);
+  } catch (error) {
+    drain(request);
+    throw error;
+  }
+}
+
+async function readForm<R>(form: busboy.Busboy, request: Request, upload: Upload<R>): Promise<R> {
   const { settled, refuse } = followForm(form, upload);
   const late = () => refuse(new PlatformError('DEADLINE_EXCEEDED', 'The upload took too long.'));
   const gone = () => refuse(invalid('', 'the connection ended before the body did'));
@@ -127,9 +136,6 @@ export async function receiveUpload<R>(request: Request, upload: Upload<R>): Pro
   request.pipe(form);
   try {
     return await settled;
-  } catch (error) {
-    drain(request, form);
-    throw error;
   } finally {
     clearTimeout(timer);
     upload.signal.removeEventListener('abort', gone);
