@@ -80,6 +80,12 @@ const wanted: Record<string, readonly string[]> = {
   pause: ['PAUSED'],
 };
 
-/** {@link stateOutcome} for the verb that was carried out: an abort that ends as ABORTED has succeeded. */
-export const outcomeFor = (verb: string, state: string): StateOutcome =>
-  wanted[verb]?.includes(state) === true ? 'succeeded' : stateOutcome(state);
+/** What a person decides with: the state that asked for it may still be shown for a moment. */
+const decisions = new Set(['release', 'resume', 'proceed', 'discard', 'cancel', 'abort']);
+
+/** What a state means after `verb`: an abort that ends as ABORTED has succeeded, a resumed PAUSED goes on. */
+export function outcomeFor(verb: string, state: string): StateOutcome {
+  if (wanted[verb]?.includes(state) === true) return 'succeeded';
+  const outcome = stateOutcome(state);
+  return outcome === 'needs-person' && decisions.has(verb) ? 'open' : outcome;
+}

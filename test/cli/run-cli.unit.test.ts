@@ -136,6 +136,8 @@ describe('waiting', () => {
   it('counts CANCELLED as success where a cancel was asked for', async () => {
     world.answers(started, run('RUNNING'), run('CANCELLED'));
     expect((await world.anneal('runs', 'cancel', 'run_1', '--wait')).code).toBe(0);
+    world.answers(started, run('QUARANTINED'), run('CANCELLED'));
+    expect((await world.anneal('runs', 'cancel', 'run_1', '--wait')).code).toBe(0);
     world.answers(started, run('CANCELLED'));
     expect((await world.anneal(...create, '--wait')).code).toBe(1);
   });
