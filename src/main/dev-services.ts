@@ -12,9 +12,13 @@ import { findTemporal, type FoundTemporal } from '../adapters/temporal/find-temp
 import { registerSearchAttributes } from '../adapters/temporal/register-search-attributes.js';
 import { setNamespaceRetention } from '../adapters/temporal/set-namespace-retention.js';
 import { childEnv, type Config } from '../config.js';
+import type { Keep } from './keep-server.js';
 import { projectFolder } from './project-folder.js';
 
 type Say = (line: string) => void;
+
+/** Nobody brings the server back; whoever started it stops it. */
+const unkept: Keep = (_name, start) => start();
 
 interface DevPasswords extends RolePasswords {
   superuser: string;
@@ -50,15 +54,25 @@ export interface DevPostgres {
 }
 
 /** Starts the bundled Postgres on the state folder, provisions roles and database, and migrates. */
-export async function startDevPostgres(config: Config, say: Say): Promise<DevPostgres> {
+export async function startDevPostgres(
+  config: Config,
+  say: Say,
+  keep: Keep = unkept,
+): Promise<DevPostgres> {
   const { superuser, ...passwords } = await devPasswords(config.stateDir);
-  const server = await startEmbeddedPostgres({
-    stateDir: config.stateDir,
-    port: config.postgres.port,
-    superuserPassword: superuser,
-    processes: serverProcesses,
-    env: childEnv(),
-    log: say,
+  let { port } = config.postgres;
+  const server = await keep('Postgres', async () => {
+    const started = await startEmbeddedPostgres({
+      stateDir: config.stateDir,
+      port,
+      superuserPassword: superuser,
+      processes: serverProcesses,
+      env: childEnv(),
+      log: say,
+    });
+    // Where any free port was asked for, the next start has to take the same one.
+    ({ port } = started);
+    return started;
   });
   const urls = await provision(server.adminUrl, passwords, {
     database: 'anneal',
@@ -91,8 +105,37 @@ async function serverVersionAt(config: Config, address: string): Promise<string>
   }
 }
 
+/** The dev server on the state folder; where any free ports were asked for, a later start takes the same ones. */
+function startTemporalBinary(
+  config: Config,
+  say: Say,
+  { binary, keep }: { binary: string; keep: Keep },
+): Promise<DevServer> {
+  let { port, uiPort } = config.temporal;
+  return keep('Temporal', async () => {
+    const started = await startTemporalDevServer({
+      binary,
+      processes: serverProcesses,
+      port,
+      uiPort,
+      namespace: config.temporal.namespace,
+      dbFilename: join(config.stateDir, 'temporal.db'),
+      logFile: join(config.stateDir, 'logs', 'temporal.log'),
+      env: childEnv(),
+      log: say,
+    });
+    port = Number(new URL(`tcp://${started.address}`).port);
+    uiPort = Number(new URL(started.uiUrl ?? 'tcp://unused:0').port);
+    return started;
+  });
+}
+
 /** Finds or obtains a Temporal server, starts it where it is a binary, and readies its namespace. */
-export async function startDevTemporal(config: Config, say: Say): Promise<DevTemporal> {
+export async function startDevTemporal(
+  config: Config,
+  say: Say,
+  keep: Keep = unkept,
+): Promise<DevTemporal> {
   const found = await findTemporal({
     address: config.temporal.address,
     probeAddress: (address) => serverVersionAt(config, address),
@@ -107,17 +150,7 @@ export async function startDevTemporal(config: Config, say: Say): Promise<DevTem
   const server =
     found.kind === 'address'
       ? undefined
-      : await startTemporalDevServer({
-          binary: found.path,
-          processes: serverProcesses,
-          port: config.temporal.port,
-          uiPort: config.temporal.uiPort,
-          namespace: config.temporal.namespace,
-          dbFilename: join(config.stateDir, 'temporal.db'),
-          logFile: join(config.stateDir, 'logs', 'temporal.log'),
-          env: childEnv(),
-          log: say,
-        });
+      : await startTemporalBinary(config, say, { binary: found.path, keep });
   const address = found.kind === 'address' ? found.address : (server?.address ?? '');
   const { namespace } = config.temporal;
   const { connection, close } = await connectTemporal({

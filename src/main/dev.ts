@@ -3,7 +3,9 @@ import { parseArgs } from 'node:util';
 import { childEnv, loadConfig, type Config } from '../config.js';
 import { bootstrapInstallation } from './bootstrap-installation.js';
 import { supervise } from './child-processes.js';
+import { endLeftBehindProcesses, writeProcesses } from './dev-processes.js';
 import { assertPortsFree, lockState, startDevPostgres, startDevTemporal } from './dev-services.js';
+import { keepServer, type Keep } from './keep-server.js';
 import { projectFolder } from './project-folder.js';
 import { runTour, tourWasRun } from './tour.js';
 import { buildWorkflowBundle } from './workflow-bundle.js';
@@ -23,8 +25,11 @@ const startedAt = performance.now();
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 const say = (line: string) => console.log(line);
 
+let isStopping = false;
+
 /** Runs one step and prints what it took. */
 async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
+  if (isStopping) throw new Error('stopped');
   const since = performance.now();
   try {
     const result = await work();
@@ -36,29 +41,44 @@ async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-const stops: { name: string; stop: () => Promise<void> }[] = [];
+/** Everything that was started, in the order of its start. */
+const running: {
+  name: string;
+  pid: () => number | undefined;
+  stop: () => Promise<void>;
+}[] = [];
 
 /** Stops everything in reverse order of its start. */
 async function stopAll(): Promise<void> {
-  for (const { name, stop } of stops.reverse()) {
+  isStopping = true;
+  for (const { name, stop } of running.reverse()) {
     await stop().catch((error: unknown) => say(`${name} did not stop: ${String(error)}`));
   }
 }
 
+const noteProcesses = ({ stateDir }: Config): void =>
+  writeProcesses(stateDir, {
+    launcher: process.pid,
+    ...Object.fromEntries(running.map(({ name, pid }) => [name.toLowerCase(), pid()])),
+  });
+
+/** Servers of ours are kept alive and stopped at the end. */
+const keeper =
+  (config: Config): Keep =>
+  async (name, start) => {
+    const kept = keepServer({ name, start, say, onStart: () => noteProcesses(config) });
+    running.push({ name, pid: kept.pid, stop: kept.stop });
+    const server = await kept.ready;
+    noteProcesses(config);
+    return server;
+  };
+
 /** Databases, engine and bundle side by side; then migrations have run and search attributes are usable. */
 async function startServices(config: Config) {
+  const keep = keeper(config);
   const [postgres, temporal] = await Promise.all([
-    step('Postgres, roles, migrations', async () => {
-      const postgres = await startDevPostgres(config, say);
-      stops.push({ name: 'Postgres', stop: () => postgres.server.stop() });
-      return postgres;
-    }),
-    step('Temporal server, search attributes', async () => {
-      const temporal = await startDevTemporal(config, say);
-      const { server } = temporal;
-      if (server !== undefined) stops.push({ name: 'Temporal', stop: () => server.stop() });
-      return temporal;
-    }),
+    step('Postgres, roles, migrations', () => startDevPostgres(config, say, keep)),
+    step('Temporal server, search attributes', () => startDevTemporal(config, say, keep)),
     step('workflow bundle', async () => {
       const { code } = await buildWorkflowBundle();
       await writeFile(join(config.stateDir, 'workflow-bundle.js'), code);
@@ -79,18 +99,21 @@ async function startProcesses(config: Config, services: Awaited<ReturnType<typeo
   });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const folder = extension === 'ts' ? 'src' : 'dist';
-  const start = (name: string) =>
-    supervise({
+  const start = async (name: 'api' | 'worker') => {
+    const supervised = supervise({
       name,
       entry: projectFolder(`${folder}/main/${name}.${extension}`),
+      args: [config.stateDir],
       env,
       logFile: join(config.stateDir, 'logs', `${name}.log`),
       say,
+      onStart: () => noteProcesses(config),
     });
-  const processes = [start('worker'), start('api')];
-  for (const [i, process] of processes.entries())
-    stops.push({ name: `process ${i}`, stop: process.stop });
-  await Promise.all(processes.map((process) => process.ready));
+    running.push({ name, pid: supervised.pid, stop: supervised.stop });
+    noteProcesses(config);
+    await supervised.ready;
+  };
+  await Promise.all([start('worker'), start('api')]);
 }
 
 async function main(): Promise<number> {
@@ -107,6 +130,7 @@ async function main(): Promise<number> {
   }
   const config = loadConfig();
   await lockState(config.stateDir);
+  await endLeftBehindProcesses(config.stateDir, say);
   await assertPortsFree(config);
   say(`Anneal starts; state in ${config.stateDir}`);
   const services = await startServices(config);
@@ -128,14 +152,24 @@ async function main(): Promise<number> {
   }
   if (values['exit-after-tour']) return tourOk ? 0 : 1;
   say('Ctrl-C stops it; the state stays.');
-  await new Promise<void>((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve));
-  say('stopping …');
-  return 0;
+  return new Promise<never>(() => undefined);
 }
+
+/** Ctrl-C at any time stops in order; a second one ends at once, and the next start clears up behind it. */
+const asked = new Promise<number>((resolve) => {
+  const onSignal = () => {
+    // eslint-disable-next-line no-restricted-properties -- asked twice: nothing more is waited for
+    if (isStopping) process.exit(130);
+    isStopping = true;
+    say('stopping …');
+    resolve(0);
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+});
 
 let code = 1;
 try {
-  code = await main();
+  code = await Promise.race([main(), asked]);
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
 }
