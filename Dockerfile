@@ -11,7 +11,6 @@ COPY tsconfig.json tsconfig.build.json prisma.config.ts openapi.json ./
 COPY prisma ./prisma
 COPY src ./src
 RUN PRISMA_SCHEMA_ENGINE_BINARY=/bin/true node_modules/.bin/prisma generate \
- && node_modules/.bin/openapi-typescript openapi.json -o src/cli/generated/api.d.ts \
  && node_modules/.bin/tsc -p tsconfig.build.json \
  && node dist/main/write-workflow-bundle.js
 

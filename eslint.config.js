@@ -26,12 +26,7 @@ const property = (object, name, message) => ({ object, property: name, message }
     ],
   });
 export default defineConfig(
-  globalIgnores([
-    'dist/**',
-    '.anneal/**',
-    'src/adapters/postgres/generated/**',
-    'src/cli/generated/**',
-  ]),
+  globalIgnores(['dist/**', '.anneal/**', 'src/adapters/postgres/generated/**']),
   tseslint.configs.recommendedTypeChecked,
   { files: ['**/*.{js,mjs,cjs}'], extends: [tseslint.configs.disableTypeChecked] },
   {

@@ -123,14 +123,6 @@ async function generate(node) {
     await runQuietly('generating the database client', [node, prisma, 'generate'], { env });
     stamp('prisma', schema);
   }
-  const openapi = at('openapi.json');
-  const types = at('src', 'cli', 'generated', 'api.d.ts');
-  const contract = digestOf(openapi, lock);
-  if (existsSync(openapi) && !(stampOf('openapi') === contract && existsSync(types))) {
-    const generator = at('node_modules', 'openapi-typescript', 'bin', 'cli.js');
-    await runQuietly('generating the API types', [node, generator, openapi, '-o', types]);
-    stamp('openapi', contract);
-  }
 }
 
 async function main([target, ...args]) {

@@ -62,6 +62,8 @@ export function createWorkers(config: Config['worker'], parts: WorkerParts): Pro
     shutdownGraceTime: config.shutdownGraceMs,
     stickyQueueScheduleToStartTimeout: '1s',
     maxCachedWorkflows: config.maxCachedWorkflows,
+    // A cancellation travels with a heartbeat: the default throttle would hold it back for most of a minute.
+    maxHeartbeatThrottleInterval: '5s',
     maxConcurrentActivityTaskExecutions: slots[role],
     ...(isLocal(role) ? { maxConcurrentLocalActivityExecutions: slots[role] } : {}),
     workflowTaskPollerBehavior: { type: 'autoscaling' },
