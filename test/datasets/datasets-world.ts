@@ -92,8 +92,8 @@ function createSenders(port: number) {
         }),
       );
     },
-    /** Sends chunks as a multipart file without announcing a length, for as long as the server reads. */
-    stream: (dataset: string, who: Sender, form: { options: unknown; chunks: Iterable<Buffer> }) =>
+    /** Sends chunks as a multipart file until it is answered; announces a length only where one is given. */
+    stream: (dataset: string, who: Sender, form: StreamedForm) =>
       streamForm(
         { port, path: `/v1/datasets/${dataset}/snapshots`, headers: headersOf(who) },
         form,
@@ -101,14 +101,24 @@ function createSenders(port: number) {
   };
 }
 
+interface StreamedForm {
+  options: unknown;
+  chunks: Iterable<Buffer>;
+  contentLength?: number;
+}
+
 function streamForm(
   to: { port: number; path: string; headers: Record<string, string> },
-  form: { options: unknown; chunks: Iterable<Buffer> },
+  form: StreamedForm,
 ): Promise<Answer & { sentBytes: number }> {
   return new Promise((resolve, reject) => {
     let sentBytes = 0;
     let answered = false;
-    const headers = { ...to.headers, 'content-type': 'multipart/form-data; boundary=edge' };
+    const headers = {
+      ...to.headers,
+      'content-type': 'multipart/form-data; boundary=edge',
+      ...(form.contentLength === undefined ? {} : { 'content-length': form.contentLength }),
+    };
     const request = httpRequest(
       { host: '127.0.0.1', port: to.port, path: to.path, method: 'POST', headers },
       (response) => {

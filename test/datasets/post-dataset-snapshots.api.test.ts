@@ -157,11 +157,11 @@ describe('uploads', () => {
   }, 60_000);
 
   it('refuses a file of 300 MB that says so before it is sent', async () => {
-    const file = Buffer.alloc(300 * MIB).toString('latin1');
-    const startedAt = performance.now();
-    const answer = await world.upload('loans', { tenant }, { options: csv, file });
+    const contentLength = 300 * MIB;
+    const form = { options: csv, chunks: zeros(299), contentLength };
+    const answer = await world.stream('loans', { tenant }, form);
     expect(answer).toMatchObject({ status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } });
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(answer.sentBytes).toBeLessThan(256 * MIB);
     await expectNothingLeft();
   }, 60_000);
 
