@@ -1,6 +1,6 @@
 import { completePlan, releasePlanSchema } from '../../src/domain/release/contract.js';
 import { planDigest, planOf } from '../../src/domain/release/plan-digest.js';
-import { frozenUntil } from '../../src/domain/release/freeze.js';
+import { frozenUntil } from '../../src/domain/release/frozen-until.js';
 import { unsupportedPlanFields } from '../../src/domain/release/unsupported-plan.js';
 import { planWith } from './plans.js';
 

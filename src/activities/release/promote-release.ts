@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { ReleaseProgress } from '../../domain/release/contract.js';
-import { frozenUntil } from '../../domain/release/freeze.js';
+import { frozenUntil } from '../../domain/release/frozen-until.js';
 import type { PointerMove, ReleaseRecord } from '../../domain/release/record.js';
 import { transition } from '../../domain/release/transitions.js';
 import { workflowCaller } from '../run-of.js';

@@ -1,5 +1,5 @@
 import type { Target } from '../../domain/release/contract.js';
-import { versionsThatServe, versionsToLoad } from '../../domain/release/holding.js';
+import { versionsThatServe, versionsToLoad } from '../../domain/release/versions-to-load.js';
 import type { FollowedTarget, HeldTarget } from '../../domain/release/record.js';
 import type { RoutingDocument } from '../../domain/release/routing.js';
 import { createVersionPreparer, type PrepareVersion } from './version-preparer.js';

@@ -24,7 +24,7 @@ import { trackStatus } from '../events/track-status.js';
 import { refuseClosing, refuseMisshapen } from '../events/wake-validator.js';
 import { releaseDetails } from './release-details.js';
 import { at, ref, type Run } from './release-run.js';
-import { takeStep } from './release-stages.js';
+import { takeStep } from './take-step.js';
 
 const { loadReleaseProgress, revertRelease } =
   proxyActivities<ReturnType<typeof createReleaseActivities>>(bookkeeping);
