@@ -110,7 +110,7 @@ export const unrecordedWorkflows = (workflows: string[], histories: string[]): s
 
 const exempt = new Set(['index', 'contract', 'messages', 'errors', 'ids', 'units', 'digest']);
 const stems = (name: string): string[] => name.split('-').map((word) => word.slice(0, 3));
-const factoryStems = stems('create-open-build-start');
+const factoryVerb = /^(create|open|build|start)-/;
 const within = (some: string[], all: string[]): boolean => some.every((word) => all.includes(word));
 
 /**
@@ -127,7 +127,7 @@ export function fileNameProblem(file: SourceFile): string | undefined {
   const fits = names.some((each) => {
     if (each.replaceAll('-', '').includes(name.replaceAll('-', ''))) return true;
     const [wanted, found] = [stems(name), stems(each)];
-    const told = found.filter((stem) => !factoryStems.includes(stem));
+    const told = stems(each.replace(factoryVerb, ''));
     return single
       ? within(wanted, found) || within(told, wanted)
       : told.some((stem) => wanted.includes(stem));
