@@ -8,8 +8,7 @@ import { assertPortsFree, lockState, startDevPostgres, startDevTemporal } from '
 import { keepServer, type Keep } from './keep-server.js';
 import { projectFolder } from './project-folder.js';
 import { runTour, tourWasRun } from './tour.js';
-import { buildWorkflowBundle } from './workflow-bundle.js';
-import { writeFile } from 'node:fs/promises';
+import { writeWorkflowBundles } from './workflow-bundle.js';
 
 // `npm start`: the whole platform on this machine, its state in one folder.
 
@@ -79,10 +78,9 @@ async function startServices(config: Config) {
   const [postgres, temporal] = await Promise.all([
     step('Postgres, roles, migrations', () => startDevPostgres(config, say, keep)),
     step('Temporal server, search attributes', () => startDevTemporal(config, say, keep)),
-    step('workflow bundle', async () => {
-      const { code } = await buildWorkflowBundle();
-      await writeFile(join(config.stateDir, 'workflow-bundle.js'), code);
-    }),
+    step('workflow bundles', () =>
+      writeWorkflowBundles(join(config.stateDir, 'workflow-bundle.js')),
+    ),
   ]);
   return { postgres, temporal };
 }

@@ -9,6 +9,7 @@ import { translateErrors } from '../activities/translate-errors.js';
 import type { Config } from '../config.js';
 import { taskQueues, type WorkerRole } from '../domain/task-queues.js';
 import type { Metrics } from './metrics.js';
+import type { WorkflowBundles } from './workflow-bundle.js';
 
 /** Slots per role: training is heavy and runs one job at a time; inference is short and many. */
 const slots: Record<WorkerRole, number> = {
@@ -39,19 +40,19 @@ const observed = (metrics: Metrics, name: string): ActivityInboundCallsIntercept
 export interface WorkerParts {
   connection: NativeConnection;
   namespace: string;
-  bundle: { code: string } | { codePath: string };
+  bundles: WorkflowBundles<{ code: string } | { codePath: string }>;
   activities: Record<string, (...args: never[]) => Promise<unknown>>;
   metrics: Metrics;
   plugins?: WorkerPlugin[];
 }
 
-/** One Temporal worker per role, all with one bundle. Versioned only where a deployment is configured. */
+/** One Temporal worker per role. Versioned only where a deployment is configured. */
 export function createWorkers(config: Config['worker'], parts: WorkerParts): Promise<Worker[]> {
   const options = (role: WorkerRole): WorkerOptions => ({
     connection: parts.connection,
     namespace: parts.namespace,
     taskQueue: taskQueues[role],
-    workflowBundle: parts.bundle,
+    workflowBundle: role === 'inference' ? parts.bundles.inference : parts.bundles.all,
     activities: parts.activities,
     interceptors: {
       activity: [

@@ -7,7 +7,7 @@ import { startLoops } from './run-loops.js';
 import { createWorkers } from './temporal-workers.js';
 import { createWorkerActivities } from './worker-activities.js';
 import { createWorkerLoops } from './worker-loops.js';
-import { buildWorkflowBundle } from './workflow-bundle.js';
+import { loadWorkflowBundles } from './workflow-bundle.js';
 
 /** Bridges the Temporal core's log and metrics; once per process, before the first connection. */
 function installRuntime(config: Config): void {
@@ -44,11 +44,10 @@ async function startWorker(config: Config): Promise<Running> {
     [...serving.loops, ...createWorkerLoops(parts, stopping.signal)],
     stopping.signal,
   );
-  const { bundlePath } = config.worker;
   const workers = await createWorkers(config.worker, {
     connection,
     namespace: config.temporal.namespace,
-    bundle: bundlePath === undefined ? await buildWorkflowBundle() : { codePath: bundlePath },
+    bundles: await loadWorkflowBundles(config.worker.bundlePath, config),
     activities,
     metrics: parts.metrics,
     plugins: [parts.telemetry],

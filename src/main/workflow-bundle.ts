@@ -1,24 +1,28 @@
+import { access, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
+import { bundleWorkflowCode, type BundlerPlugin } from '@temporalio/worker';
 import { createTelemetryPlugin } from './telemetry.js';
 
-const workflowsPath = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith('.ts') ? '../workflows/index.ts' : '../workflows/index.js',
-    import.meta.url,
-  ),
-);
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const pathOf = (entry: string): string =>
+  fileURLToPath(new URL(`../workflows/${entry}.${extension}`, import.meta.url));
+
+/** What the workers of a process load: every workflow, and those of the queue `inference` alone. */
+export interface WorkflowBundles<B> {
+  all: B;
+  inference: B;
+}
 
 /**
  * Bundles the workflows. A Node built-in in workflow code is reported as one sentence with the import that brings it.
  */
-export async function buildWorkflowBundle(): Promise<{ code: string }> {
+async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: string }> {
   const problems: string[] = [];
   const note = (_level: string, message: string) => problems.push(message);
   try {
-    const bundle: WorkflowBundle = await bundleWorkflowCode({
-      workflowsPath,
-      plugins: [createTelemetryPlugin({ telemetry: false }, 'bundle')],
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: pathOf(entry),
+      plugins,
       logger: {
         log: note,
         trace: () => {},
@@ -28,7 +32,7 @@ export async function buildWorkflowBundle(): Promise<{ code: string }> {
         error: (m) => note('error', m),
       },
     });
-    return { code: bundle.code };
+    return { code };
   } catch (error) {
     const found = /(?:Can't resolve|disallowed).*?'(node:[a-z/]+|[a-z_/]+)'/.exec(
       `${problems.join('\n')}\n${String(error)}`,
@@ -39,4 +43,42 @@ export async function buildWorkflowBundle(): Promise<{ code: string }> {
       { cause: error },
     );
   }
+}
+
+/** The bundle of all workflows, with tracing. */
+export const buildWorkflowBundle = (): Promise<{ code: string }> =>
+  bundle('index', [createTelemetryPlugin({ telemetry: false }, 'bundle')]);
+
+// The engine evaluates every module of a bundle anew for each run. An inference is little work: with the
+// schemas of all capabilities and the tracing SDK in its bundle, evaluating them costs more than the inference.
+const buildInferenceBundle = (): Promise<{ code: string }> => bundle('inference/index', []);
+
+const besideOf = (path: string): string => path.replace(/(\.js)?$/, '.inference.js');
+
+/** Writes both bundles: the whole one to `path`, the one of the inference queue beside it. */
+export async function writeWorkflowBundles(path: string): Promise<void> {
+  const [all, inference] = await Promise.all([buildWorkflowBundle(), buildInferenceBundle()]);
+  await writeFile(path, all.code);
+  await writeFile(besideOf(path), inference.code);
+}
+
+/**
+ * The bundles of a worker: from their files where `path` names them, else built. Where spans are exported, or the small
+ * bundle is not there, the inference queue runs on the whole one.
+ */
+export async function loadWorkflowBundles(
+  path: string | undefined,
+  { telemetry }: { telemetry: boolean },
+): Promise<WorkflowBundles<{ code: string } | { codePath: string }>> {
+  if (path === undefined) {
+    const all = await buildWorkflowBundle();
+    return { all, inference: telemetry ? all : await buildInferenceBundle() };
+  }
+  const all = { codePath: path };
+  const beside = besideOf(path);
+  const isThere = await access(beside).then(
+    () => true,
+    () => false,
+  );
+  return { all, inference: isThere && !telemetry ? { codePath: beside } : all };
 }
