@@ -5,7 +5,7 @@ import type { Pointers } from '../../domain/release/routing.js';
 import type { Tx } from './database.js';
 
 /** The steps of a release, in order. */
-export async function readSteps(
+async function readSteps(
   tx: Tx,
   key: { tenant: string; releaseId: string },
 ): Promise<ReportStep[]> {

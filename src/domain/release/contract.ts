@@ -34,27 +34,24 @@ export const releaseStates = [
 export type ReleaseState = (typeof releaseStates)[number];
 
 /** Why a release waits for a person or for a switch to be lifted. */
-export const pauseReasons = ['OPERATOR', 'KILL', 'SHADOW_REVIEW', 'SHADOW_INCONCLUSIVE'] as const;
-export type PauseReason = (typeof pauseReasons)[number];
+export type PauseReason = 'OPERATOR' | 'KILL' | 'SHADOW_REVIEW' | 'SHADOW_INCONCLUSIVE';
 
 /** Why a release goes back. It decides the final state and whether the version is barred. */
-export const revertCauses = [
-  'PREFLIGHT_FAILED',
-  'WARMING_FAILED',
-  'SHADOW_FAILED',
-  'SHADOW_INCONCLUSIVE',
-  'NOT_READY',
-  'APPROVAL_INVALID',
-  'PROPAGATION_TIMEOUT',
-  'ERROR_RATE',
-  'LABEL_ERROR',
-  'PAUSE_TIMEOUT',
-  'CANCELLED',
-  'ABORTED',
-  'SUPERSEDED',
-  'FAILED',
-] as const;
-export type RevertCause = (typeof revertCauses)[number];
+export type RevertCause =
+  | 'PREFLIGHT_FAILED'
+  | 'WARMING_FAILED'
+  | 'SHADOW_FAILED'
+  | 'SHADOW_INCONCLUSIVE'
+  | 'NOT_READY'
+  | 'APPROVAL_INVALID'
+  | 'PROPAGATION_TIMEOUT'
+  | 'ERROR_RATE'
+  | 'LABEL_ERROR'
+  | 'PAUSE_TIMEOUT'
+  | 'CANCELLED'
+  | 'ABORTED'
+  | 'SUPERSEDED'
+  | 'FAILED';
 
 /** States of a shadow. Those from PASSED on are final. */
 export const shadowStates = [
@@ -69,14 +66,13 @@ export const shadowStates = [
   'STOPPED',
   'BUDGET_EXHAUSTED',
 ] as const;
-export type ShadowState = (typeof shadowStates)[number];
 
 const durationMs = (max: number) => z.int().min(0).max(max);
 const shareBp = z.int().min(0).max(WHOLE_BP);
 const reasonText = z.string().trim().min(1).max(1_000);
 
 /** A shadow stage: what is captured, and the bounds of its verdict (lifecycle.md §8.2). */
-export const shadowPlanSchema = z.strictObject({
+const shadowPlanSchema = z.strictObject({
   ...shadowBoundsSchema.shape,
   maxDurationMs: z
     .int()
@@ -87,7 +83,6 @@ export const shadowPlanSchema = z.strictObject({
   tickMs: z.int().min(50).max(HOUR_MS).default(MINUTE_MS),
   costCapMicroUsd: z.int().min(0).optional(),
 });
-export type ShadowPlan = z.infer<typeof shadowPlanSchema>;
 
 const stepSchema = z.strictObject({
   weightBp: z.int().min(1).max(WHOLE_BP),
@@ -180,7 +175,6 @@ export const startReleaseSchema = z.strictObject({
   supersede: z.boolean().default(false),
   reason: reasonText.optional(),
 });
-export type StartRelease = z.infer<typeof startReleaseSchema>;
 
 /** `POST …/rollbacks`. */
 export const rollBackSchema = z.strictObject({
@@ -190,14 +184,13 @@ export const rollBackSchema = z.strictObject({
 });
 
 /** A person's order to a running release. */
-export const releaseCommands = ['pause', 'resume', 'proceed', 'abort'] as const;
-export type ReleaseCommandName = (typeof releaseCommands)[number];
+export type ReleaseCommandName = 'pause' | 'resume' | 'proceed' | 'abort';
 /** `supersede` is given by a newer release, never by an endpoint of its own. */
 export type ReleaseOrder = ReleaseCommandName | 'supersede';
 export const commandSchema = z.strictObject({ reason: reasonText });
 
 /** `POST /v1/kill-switches`: what is switched off, in the environment of the key. */
-export const killScopeSchema = z.discriminatedUnion('level', [
+const killScopeSchema = z.discriminatedUnion('level', [
   z.strictObject({ level: z.literal('tenant') }),
   z.strictObject({ level: z.literal('model'), model: z.string().max(63) }),
   z.strictObject({
@@ -206,7 +199,6 @@ export const killScopeSchema = z.discriminatedUnion('level', [
     version: z.int().min(1),
   }),
 ]);
-export type KillScope = z.infer<typeof killScopeSchema>;
 export const killModes = ['fallback', 'fail_closed'] as const;
 export const createKillSchema = z.strictObject({
   scope: killScopeSchema,
