@@ -1,9 +1,5 @@
 import { z } from 'zod';
-import {
-  createDocument,
-  type ZodOpenApiOperationObject,
-
-} from 'zod-openapi';
+import { createDocument, type ZodOpenApiOperationObject } from 'zod-openapi';
 import { errorTable, type ErrorCode } from '../domain/errors.js';
 import { mutates, type Route } from './route.js';
 

@@ -75,9 +75,6 @@ export const principalIdSchema = idSchema('principal');
 export const apiKeyIdSchema = idSchema('apiKey');
 export const killSwitchIdSchema = idSchema('killSwitch');
 
-/** A tenant's id: a name such as `default`; it is the first column of every key and part of every workflow id. */
-export type TenantId = z.infer<typeof tenantIdSchema>;
-
 /** Names of models, data sets, policies and environments. */
 export const nameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, {
   error: 'lower-case letters, digits and hyphens, at most 63, starting with a letter or digit',

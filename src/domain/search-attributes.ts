@@ -15,15 +15,13 @@ export const searchAttributes = {
 };
 
 /** What a workflow waits for, as the `WaitingOn` attribute says it. */
-export const waitingOnValues = [
-  'approver',
-  'labels',
-  'samples',
-  'freeze',
-  'human',
-  'budget',
-  'capacity',
-  'store',
-  'nothing',
-] as const;
-export type WaitingOn = (typeof waitingOnValues)[number];
+export type WaitingOn =
+  | 'approver'
+  | 'labels'
+  | 'samples'
+  | 'freeze'
+  | 'human'
+  | 'budget'
+  | 'capacity'
+  | 'store'
+  | 'nothing';

@@ -64,6 +64,21 @@ function datasetsDeps({ db, artifacts, config }: Parts, links: Links): AllRouteD
   };
 }
 
+/** What the endpoints of `approval` ask for; here alone the private approval key is in reach. */
+function approvalDeps({ db, keyFolder }: Parts, links: Links): AllRouteDeps['approval'] {
+  const sign = createApprovalSigner(createFileSigningSecrets(keyFolder));
+  const decisions = createApprovalDecisions(db, sign);
+  const approvals = createApprovalViews(db);
+  return {
+    requestApproval: createApprovalRequests(db).request,
+    decideApproval: decisions.decide,
+    withdrawApproval: decisions.withdraw,
+    findApproval: approvals.find,
+    listApprovals: approvals.list,
+    links,
+  };
+}
+
 /** What every endpoint asks for, from the parts of this process. */
 export function createRouteDeps(parts: Parts, serving: Serving) {
   const { db } = parts;
@@ -72,8 +87,6 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
   const access = createAccessStore(db);
   const audit = createAuditStore(db);
   const evaluation = createEvaluationStore(db);
-  const approvals = createApprovalViews(db);
-  const decisions = createApprovalDecisions(db, createApprovalSigner(secrets));
   const inferences = createInferenceViews(db);
   const settlements = createSettlementLoop({
     listen: db.listen,
@@ -100,14 +113,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
     },
     registry: createRegistryStore(db),
     evaluation: { ...evaluation, links },
-    approval: {
-      requestApproval: createApprovalRequests(db).request,
-      decideApproval: decisions.decide,
-      withdrawApproval: decisions.withdraw,
-      findApproval: approvals.find,
-      listApprovals: approvals.list,
-      links,
-    },
+    approval: approvalDeps(parts, links),
     release: {
       ...createReleaseStore(db),
       ...createReleaseViews(db),

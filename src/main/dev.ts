@@ -163,6 +163,8 @@ const asked = new Promise<number>((resolve) => {
     resolve(0);
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // Whoever started us with a channel and is gone will send no signal.
+  process.on('disconnect', onSignal);
 });
 
 let code = 1;

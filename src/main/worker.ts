@@ -47,7 +47,7 @@ async function startWorker(config: Config): Promise<Running> {
   const workers = await createWorkers(config.worker, {
     connection,
     namespace: config.temporal.namespace,
-    bundles: await loadWorkflowBundles(config.worker.bundlePath, config),
+    bundles: await loadWorkflowBundles(config.worker.bundlePath),
     activities,
     metrics: parts.metrics,
     plugins: [parts.telemetry],

@@ -49,8 +49,8 @@ async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: 
 export const buildWorkflowBundle = (): Promise<{ code: string }> =>
   bundle('index', [createTelemetryPlugin({ telemetry: false }, 'bundle')]);
 
-// The engine evaluates every module of a bundle anew for each run. An inference is little work: with the
-// schemas of all capabilities and the tracing SDK in its bundle, evaluating them costs more than the inference.
+// The engine evaluates every module of a bundle anew for each run. An inference is little work: with the schemas of all
+// capabilities and the tracing SDK in its bundle, evaluating them costs more than the inference.
 const buildInferenceBundle = (): Promise<{ code: string }> => bundle('inference/index', []);
 
 const besideOf = (path: string): string => path.replace(/(\.js)?$/, '.inference.js');
@@ -62,23 +62,19 @@ export async function writeWorkflowBundles(path: string): Promise<void> {
   await writeFile(besideOf(path), inference.code);
 }
 
-/**
- * The bundles of a worker: from their files where `path` names them, else built. Where spans are exported, or the small
- * bundle is not there, the inference queue runs on the whole one.
- */
+/** The bundles of a worker: from their files where `path` names them, else built. */
 export async function loadWorkflowBundles(
   path: string | undefined,
-  { telemetry }: { telemetry: boolean },
 ): Promise<WorkflowBundles<{ code: string } | { codePath: string }>> {
   if (path === undefined) {
-    const all = await buildWorkflowBundle();
-    return { all, inference: telemetry ? all : await buildInferenceBundle() };
+    const [all, inference] = await Promise.all([buildWorkflowBundle(), buildInferenceBundle()]);
+    return { all, inference };
   }
-  const all = { codePath: path };
   const beside = besideOf(path);
   const isThere = await access(beside).then(
     () => true,
     () => false,
   );
-  return { all, inference: isThere && !telemetry ? { codePath: beside } : all };
+  const inference = isThere ? { codePath: beside } : await buildInferenceBundle();
+  return { all: { codePath: path }, inference };
 }

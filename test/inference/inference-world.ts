@@ -101,7 +101,7 @@ export interface Answer {
 }
 
 /** What a planted fault does instead of a version's prediction. */
-export type Fault = (
+type Fault = (
   next: () => Promise<PredictResult>,
   signal: AbortSignal,
 ) => Promise<PredictResult>;

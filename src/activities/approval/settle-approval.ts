@@ -5,7 +5,7 @@ import type { Caller } from '../../domain/events/mutation.js';
 import { workflowCaller } from '../run-of.js';
 
 /** An approval as the activity reads it, with its decisions and the digest of the facts as they are now. */
-export interface ApprovalFacts {
+interface ApprovalFacts {
   state: ApprovalState;
   required: number;
   subjectDigest: string;

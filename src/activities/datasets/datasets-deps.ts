@@ -22,7 +22,7 @@ import type {
 import type { Caller } from '../../domain/events/mutation.js';
 
 /** The rows of publications in Postgres. Every function may be repeated. */
-export interface PublicationRows {
+interface PublicationRows {
   /** RECEIVED → PROFILING, unless someone cancelled. */
   beginPublication: (caller: Caller, publicationId: string) => Promise<Admission>;
   /** Moves the publication forward and answers its facts. @throws ILLEGAL_TRANSITION where it is over */

@@ -1,14 +1,10 @@
 import { createInferStep, type InferStepDeps } from './infer-step.js';
 import { createInferShadowStep, type ShadowStepDeps } from './shadow-step.js';
 
-export { createInferencePipeline, type InferencePipeline } from './pipeline.js';
-export {
-  defaultInferenceLimits,
-  type InferenceLimits,
-  type InferencePipelineDeps,
-} from './ports.js';
+export { createInferencePipeline } from './pipeline.js';
+export { defaultInferenceLimits } from './ports.js';
 export { createPrepareVersion } from './prepare-version.js';
-export { createSettlementLoop, type SettlementLoop } from './settlement-loop.js';
+export { createSettlementLoop } from './settlement-loop.js';
 export { createVersionCache } from './version-cache.js';
 
 /** What the activities of `inference` ask for. */

@@ -14,7 +14,7 @@ import type { RoutingDocument } from '../../domain/release/routing.js';
 import type { LoadedVersion } from './version-cache.js';
 
 /** What the inference functions of the store do; each is one round trip, batched per tenant where it says so. */
-export interface InferenceStorePort {
+interface InferenceStorePort {
   /** Batched. Writes everything of one admission, or says why it writes nothing. */
   admit: (tenant: string, item: AdmissionItem) => Promise<AdmissionVerdict>;
   /** The stored answer of a key: what a refused request falls back to before it is refused. */
@@ -38,7 +38,7 @@ export interface InferenceStorePort {
 }
 
 /** A model in one environment of one tenant. */
-export interface ModelTarget {
+interface ModelTarget {
   tenant: string;
   env: string;
   kind: 'model';
@@ -46,7 +46,7 @@ export interface ModelTarget {
 }
 
 /** Where a sealed value belongs. */
-export interface SealedField {
+interface SealedField {
   tenant: string;
   table: string;
   column: string;

@@ -126,4 +126,3 @@ export function createSettlementLoop(deps: SettlementLoopDeps) {
     },
   };
 }
-export type SettlementLoop = ReturnType<typeof createSettlementLoop>;

@@ -16,7 +16,7 @@ export interface ArtifactPolicy {
 }
 
 /** Operators of tabular classifiers: no control flow, no file access, no functions. */
-export const defaultArtifactPolicy: ArtifactPolicy = {
+const defaultArtifactPolicy: ArtifactPolicy = {
   irVersion: [3, 13],
   opsets: { '': [7, 26], 'ai.onnx.ml': [1, 4] },
   operators: [

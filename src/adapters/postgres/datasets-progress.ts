@@ -288,4 +288,3 @@ export const createPublicationProgressStore = (db: Database) => ({
   isCancelRequested: isCancelRequested(db),
   settlePublication: settlePublication(db),
 });
-export type PublicationProgressStore = ReturnType<typeof createPublicationProgressStore>;

@@ -329,4 +329,3 @@ export const createPublicationStore = (db: Database) => ({
   decideQuarantine: decideQuarantine(db),
   listRejects: listRejects(db),
 });
-export type PublicationStore = ReturnType<typeof createPublicationStore>;

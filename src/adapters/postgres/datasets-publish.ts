@@ -135,4 +135,3 @@ export const createSnapshotPublisher = (db: Database) => ({
     return body;
   },
 });
-export type SnapshotPublisher = ReturnType<typeof createSnapshotPublisher>;

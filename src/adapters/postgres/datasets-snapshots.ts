@@ -38,4 +38,3 @@ export const createSnapshotStore = (db: Database) => ({
       return rows.map(snapshotView);
     }),
 });
-export type SnapshotStore = ReturnType<typeof createSnapshotStore>;

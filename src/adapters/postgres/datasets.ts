@@ -238,4 +238,3 @@ export const createDatasetStore = (db: Database) => ({
   planPublication: (tenant: string, asked: { dataset: string; options: PublicationOptions }) =>
     db.withTenant(tenant, (tx) => planOn(tx, tenant, asked)),
 });
-export type DatasetStore = ReturnType<typeof createDatasetStore>;

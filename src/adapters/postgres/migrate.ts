@@ -48,7 +48,7 @@ const appliedOf = async (client: pg.Client): Promise<Map<string, string>> => {
 };
 
 /** What is wrong between a folder and a database; empty where the schema is exactly this build's. */
-export function schemaDifferences(known: MigrationFile[], applied: Map<string, string>): string[] {
+function schemaDifferences(known: MigrationFile[], applied: Map<string, string>): string[] {
   const wrong: string[] = [];
   for (const { name, checksum } of known) {
     const found = applied.get(name);

@@ -29,11 +29,7 @@ function urlFor(
 }
 
 /** The four URLs of a provisioned database. */
-export const roleUrls = (
-  adminUrl: string,
-  passwords: RolePasswords,
-  database: string,
-): RoleUrls => ({
+const roleUrls = (adminUrl: string, passwords: RolePasswords, database: string): RoleUrls => ({
   owner: urlFor(adminUrl, 'anneal_owner', { password: passwords.anneal_owner, database }),
   api: urlFor(adminUrl, 'anneal_api', { password: passwords.anneal_api, database }),
   worker: urlFor(adminUrl, 'anneal_worker', { password: passwords.anneal_worker, database }),

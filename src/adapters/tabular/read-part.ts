@@ -6,10 +6,7 @@ import { gunzipLines, parseRow } from './row-lines.js';
  * Rows of one snapshot part in their stored order, which is canonical: ascending by row digest over all parts. The
  * digest of the part is checked while reading; `ARTIFACT_CORRUPT` comes at its end.
  */
-export async function* readPart(
-  store: ArtifactStore,
-  ref: ArtifactRef,
-): AsyncGenerator<StoredRow[]> {
+async function* readPart(store: ArtifactStore, ref: ArtifactRef): AsyncGenerator<StoredRow[]> {
   for await (const lines of gunzipLines(store.openStream(ref, { verify: true })))
     yield lines.map(parseRow);
 }

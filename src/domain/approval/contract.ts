@@ -30,7 +30,6 @@ const waiverSchema = z.strictObject({
   reason: z.string().min(10).max(2_000),
   expiresAt: z.iso.datetime().meta({ description: 'At most 90 days ahead.' }),
 });
-export type Waiver = z.infer<typeof waiverSchema>;
 
 /** Body of `POST …/versions/{v}/approval-requests`; the plan is parsed again by the release contract. */
 export const requestApprovalSchema = z.strictObject({
@@ -61,7 +60,7 @@ export const decideApprovalSchema = z.strictObject({
 export type DecideApproval = z.infer<typeof decideApprovalSchema>;
 
 /** The parts that an approval is bound to; a change of any of them makes another digest. */
-export const approvalSubjectSchema = z.object({
+const approvalSubjectSchema = z.object({
   model: nameSchema,
   version: z.int().min(1),
   env: envSchema,
@@ -94,7 +93,7 @@ export const signedDecisionSchema = z.object({
 export type SignedDecision = z.infer<typeof signedDecisionSchema>;
 
 /** A decision as the API shows it. */
-export const decisionViewSchema = z.object({
+const decisionViewSchema = z.object({
   principalId: z.string(),
   decision: decideApprovalSchema.shape.decision,
   roles: z.array(z.string()),

@@ -4,7 +4,7 @@
 // any of the states before PUBLISHED it may end as FAILED or CANCELLED. Rows are validated, checked for consent and
 // redacted in one pass, which shows as VALIDATING; a legal basis that needs no consent has nothing to filter.
 import { z } from 'zod';
-import { contractIdSchema, digestSchema, publicationIdSchema } from '../ids.js';
+import { contractIdSchema, digestSchema } from '../ids.js';
 import { purposeSchema, riskClasses } from '../registry/contract.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, WHOLE_BP } from '../units.js';
 import { datasetContractSchema } from './dataset-contract.js';
@@ -27,7 +27,7 @@ export const publicationStates = [
 export type PublicationState = (typeof publicationStates)[number];
 
 /** States that a publication never leaves. */
-export const finalPublicationStates = ['PUBLISHED', 'DISCARDED', 'FAILED', 'CANCELLED'] as const;
+const finalPublicationStates = ['PUBLISHED', 'DISCARDED', 'FAILED', 'CANCELLED'] as const;
 export type FinalPublicationState = (typeof finalPublicationStates)[number];
 export const isFinalPublicationState = (state: string): state is FinalPublicationState =>
   (finalPublicationStates as readonly string[]).includes(state);
@@ -37,14 +37,7 @@ export const isPublicationSettled = (state: string): boolean =>
   state === 'QUARANTINED' || isFinalPublicationState(state);
 
 /** Only LIVE may be trained on. */
-export const snapshotStates = [
-  'LIVE',
-  'STALE_CONSENT',
-  'TOMBSTONED',
-  'EXPIRED',
-  'DELETED',
-] as const;
-export type SnapshotState = (typeof snapshotStates)[number];
+const snapshotStates = ['LIVE', 'STALE_CONSENT', 'TOMBSTONED', 'EXPIRED', 'DELETED'] as const;
 
 const legalBases = ['consent', 'contract', 'legal_obligation', 'legitimate_interest'] as const;
 
@@ -185,18 +178,6 @@ export interface PublishSnapshotResult {
 export const publicationWorkflowId = (tenant: string, publicationId: string): string =>
   `snapshot/${tenant}/${publicationId}`;
 
-/** Tenant and publication of a workflow id; undefined where it is no publication's. */
-export function parsePublicationWorkflowId(
-  workflowId: string,
-): { tenant: string; publicationId: string } | undefined {
-  const [kind, tenant, publicationId, ...rest] = workflowId.split('/');
-  if (kind !== 'snapshot' || tenant === undefined || publicationId === undefined || rest.length > 0)
-    return undefined;
-  return publicationIdSchema.safeParse(publicationId).success
-    ? { tenant, publicationId }
-    : undefined;
-}
-
 const ruleCountSchema = z.object({
   field: z.string().meta({ description: 'Empty for the row as a whole.' }),
   rule: z.string(),
@@ -216,7 +197,7 @@ export const publicationCountsSchema = z.object({
 export type PublicationCounts = z.infer<typeof publicationCountsSchema>;
 
 /** What a steward, or the end of the time, decided on a quarantined batch. */
-export const quarantineDecisionSchema = z.object({
+const quarantineDecisionSchema = z.object({
   kind: z.enum(['release', 'discard', 'expire']),
   by: z.string(),
   reason: z.string(),
@@ -224,7 +205,7 @@ export const quarantineDecisionSchema = z.object({
 });
 export type QuarantineDecision = z.infer<typeof quarantineDecisionSchema>;
 
-export const publicationFailureSchema = z.object({
+const publicationFailureSchema = z.object({
   code: z.string(),
   message: z.string(),
   errors: z
@@ -268,7 +249,7 @@ export type PublicationReject = z.infer<typeof publicationRejectSchema>;
 const storedPartSchema = z.object({ ref: z.string(), sha256: digestSchema, rows: z.int() });
 
 /** What a snapshot is made of. Everything in it follows from the source and the plan; times are outside. */
-export const snapshotManifestSchema = z.object({
+const snapshotManifestSchema = z.object({
   rows: z.int(),
   rejected: z.int(),
   parts: z.array(storedPartSchema),

@@ -18,7 +18,7 @@ export interface FeatureChoice {
 }
 
 /** A refusal with its code and the wrong fields. */
-export interface Refusal {
+interface Refusal {
   ok: false;
   code: ErrorCode;
   errors: FieldError[];
@@ -60,7 +60,7 @@ const isDefaultInput = (choice: FeatureChoice, field: Field): boolean =>
  * The input fields of a run, in contract order. Refuses with `FEATURE_UNKNOWN` and a pointer into `/features`,
  * `/protectedAttributes` or `/target` for every name that cannot be used.
  */
-export function chooseFeatures(choice: FeatureChoice): { ok: true; features: Field[] } | Refusal {
+function chooseFeatures(choice: FeatureChoice): { ok: true; features: Field[] } | Refusal {
   const { contract } = choice;
   const byName = new Map(contract.fields.map((field) => [field.name, field]));
   const errors: FieldError[] = [];
@@ -108,7 +108,7 @@ const toLabel = (type: FieldType, text: string): Scalar => {
 };
 
 /** The two values of the label, negative first. */
-export type LabelClasses = readonly [negative: Scalar, positive: Scalar];
+type LabelClasses = readonly [negative: Scalar, positive: Scalar];
 
 function labelClasses(
   choice: FeatureChoice & { positiveClass?: Scalar | undefined },

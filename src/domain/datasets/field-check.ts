@@ -2,7 +2,7 @@ import type { Field } from './field.js';
 import { compilePattern } from './linear-pattern.js';
 
 /** Numbers in nested lists: a vector (one level) or a tensor (rectangular, row-major). */
-export type NumberList = (number | NumberList)[];
+type NumberList = (number | NumberList)[];
 
 /** A parsed value of a field; a timestamp is ISO 8601 UTC text with milliseconds. */
 export type FieldValue = string | number | boolean | null | NumberList;

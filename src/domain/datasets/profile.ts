@@ -10,7 +10,7 @@ interface CategoryCount {
 }
 
 /** What one column of a snapshot looks like. Counts are rows. */
-export interface ColumnProfile {
+interface ColumnProfile {
   field: string;
   type: Field['type'];
   rows: number;

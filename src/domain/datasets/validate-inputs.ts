@@ -14,14 +14,14 @@ import { pointerOf } from './pointer.js';
 const MAX_VIOLATIONS = 100;
 
 /** A value that the contract replaced or only warns about. */
-export interface InputWarning {
+interface InputWarning {
   pointer: string;
   code: 'imputed' | 'other_category' | BrokenRule['rule'];
   detail?: string | undefined;
 }
 
 /** Inputs as the model gets them, one value per contract field; or every violation (≤ 100). */
-export type InputsOutcome =
+type InputsOutcome =
   | { ok: true; values: Record<string, FieldValue>; warnings: InputWarning[] }
   | { ok: false; errors: FieldError[]; truncated: boolean };
 

@@ -13,7 +13,7 @@ export interface RowViolation {
 }
 
 /** A row in contract field order, or everything that is wrong with it. */
-export type RowOutcome =
+type RowOutcome =
   | {
       ok: true;
       row: FieldValue[];

@@ -3,7 +3,7 @@ import { nameSchema, type Env } from '../ids.js';
 import { inferenceStates, type InferenceState } from '../inference/contract.js';
 
 /** One attempt as the decision row tells it. */
-export interface DecisionAttempt {
+interface DecisionAttempt {
   n: number;
   /** `v<version>`. */
   candidate: string;

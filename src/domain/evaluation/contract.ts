@@ -7,7 +7,7 @@ import { verdictSchema } from '../verdict.js';
 import { criteriaSchema, type EvaluationPolicy } from './criteria.js';
 
 /** QUEUED → RUNNING → COMPLETED | FAILED | CANCELLED. */
-export const evaluationStates = ['QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
+const evaluationStates = ['QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
 export type EvaluationState = (typeof evaluationStates)[number];
 
 /** True for a state that does not change any more. */
@@ -110,7 +110,7 @@ export interface ScoredVersion {
 }
 
 /** A snapshot whose rows are read. */
-export interface EvaluationSnapshot {
+interface EvaluationSnapshot {
   snapshotId: string;
   contract: DatasetContract;
   parts: { ref: string; rows: number }[];

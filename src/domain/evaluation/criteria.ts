@@ -14,7 +14,7 @@ import { roundSignificant } from './round-significant.js';
 const factMetrics = ['contract_compat', 'leak_share', 'artifact_scan'] as const;
 
 /** Everything a criterion can name. */
-export const criterionMetricSchema = z.enum([...rowMetrics, ...fairnessMetrics, ...factMetrics]);
+const criterionMetricSchema = z.enum([...rowMetrics, ...fairnessMetrics, ...factMetrics]);
 export type CriterionMetric = z.infer<typeof criterionMetricSchema>;
 
 const operatorSchema = z.enum(['gte', 'lte']);
@@ -123,8 +123,7 @@ export type Measured =
   | { kind: 'unmeasured'; verdict: 'ERROR' | 'INCONCLUSIVE'; reason: string };
 
 /** Verdict of one criterion; SKIPPED is a comparison without a champion that the policy allows to skip. */
-export const criterionVerdictSchema = z.enum(['PASS', 'FAIL', 'INCONCLUSIVE', 'ERROR', 'SKIPPED']);
-export type CriterionVerdict = z.infer<typeof criterionVerdictSchema>;
+export type CriterionVerdict = Verdict | 'SKIPPED';
 
 /** A judgement with the numbers it rests on, rounded to 12 significant digits. */
 export interface Judgement {

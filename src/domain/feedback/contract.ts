@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { inferenceIdSchema } from '../ids.js';
 
-export const feedbackTypes = ['label', 'score', 'comment', 'correction'] as const;
-export type FeedbackType = (typeof feedbackTypes)[number];
+const feedbackTypes = ['label', 'score', 'comment', 'correction'] as const;
 
 /** Who says it, in falling order of weight for the effective label: reviewer, system, user. */
-export const feedbackSources = ['user', 'reviewer', 'system'] as const;
-export type FeedbackSource = (typeof feedbackSources)[number];
+const feedbackSources = ['user', 'reviewer', 'system'] as const;
 
 /** `POST /v1/feedback`. The value's type follows the model's outcome. */
 export const feedbackRequestSchema = z.strictObject({
@@ -47,4 +45,3 @@ export const decisionFeedbackSchema = z.object({
     .object({ value: z.union([z.string(), z.number(), z.boolean()]), feedbackId: z.string() })
     .nullable(),
 });
-export type DecisionFeedback = z.infer<typeof decisionFeedbackSchema>;

@@ -55,7 +55,7 @@ const onlyYet = <T extends string>(value: T, others: readonly string[]) =>
     })
     .meta({ description: `\`${value}\`; ${others.join(', ')}: not supported yet.` });
 
-export const MAX_DEADLINE_MS = 86_400_000;
+const MAX_DEADLINE_MS = 86_400_000;
 
 /** `POST /v1/inferences`: the whole contract of gateway.md §2; what is not served yet is refused by its pointer. */
 export const inferenceRequestSchema = z.strictObject({
@@ -187,12 +187,6 @@ export interface InferShadowInput {
 /** `infer/{tenant}/{40 hex of sha256(principal, route, key)}`: the second lock behind the idempotency row. */
 export const inferWorkflowId = (tenant: string, hash40: string): string =>
   `infer/${tenant}/${hash40}`;
-
-/** The parts of an infer workflow id; undefined for any other id. */
-export function parseInferWorkflowId(id: string): { tenant: string; hash: string } | undefined {
-  const [, tenant, hash] = /^infer\/([^/]+)\/([0-9a-f]{40})$/.exec(id) ?? [];
-  return tenant === undefined || hash === undefined ? undefined : { tenant, hash };
-}
 
 /** `shadow/{tenant}/{decision}/v{version}`: one run per decision and candidate. */
 export const inferShadowWorkflowId = (input: InferShadowInput): string =>

@@ -4,7 +4,7 @@ import type { FailureClass } from './runtime.js';
 export type FallbackKind = 'error' | 'rate_limit' | 'context';
 
 /** One place a request can be answered at. */
-export interface Candidate {
+interface Candidate {
   version: number;
   /** What makes this candidate take over; of no meaning for the first. */
   accepts: readonly FallbackKind[];

@@ -3,8 +3,6 @@ import type { RawRow } from './training-table.js';
 
 /** Largest difference of two probabilities, and half-width around 0.5 in which the label may differ. */
 const PARITY_TOLERANCE = 1e-5;
-/** Rows a parity check scores at least; all there are if fewer. */
-export const PARITY_MIN_ROWS = 1_000;
 
 /** How far an exported model is from the trained one. */
 export interface ParityReport {
@@ -43,7 +41,7 @@ export function compareProbabilities(
 
 /**
  * Scores raw held-out rows with the exported model (`score`, in order) and with the trainer's float64 reference.
- * Give at least {@link PARITY_MIN_ROWS} rows, all there are if fewer; no rows is not parity (`ok` false).
+ * Give at least 1,000 rows, all there are if fewer; no rows is not parity (`ok` false).
  */
 export async function measureParity(
   model: TrainedModel,
