@@ -9,7 +9,7 @@ import {
   type InferInput,
 } from '../../domain/inference/contract.js';
 import type { AdmissionItem, AdmissionVerdict, InferencePlan } from '../../domain/inference/run.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 import { resolve, type Resolution } from './resolve.js';
 
 /** Who asks, and how. */

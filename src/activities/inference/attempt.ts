@@ -8,7 +8,7 @@ import {
   type PredictResult,
 } from '../../domain/inference/runtime.js';
 import type { RawRow, RawValue } from '../../domain/training/training-table.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 import type { LoadedVersion } from './version-cache.js';
 
 /** What a model answered, in the terms of its output contract. */

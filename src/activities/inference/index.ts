@@ -2,7 +2,7 @@ import { createInferStep, type InferStepDeps } from './infer-step.js';
 import { createInferShadowStep, type ShadowStepDeps } from './shadow-step.js';
 
 export { createInferencePipeline } from './pipeline.js';
-export { defaultInferenceLimits } from './ports.js';
+export { defaultInferenceLimits } from './default-inference-limits.js';
 export { createPrepareVersion } from './prepare-version.js';
 export { createSettlementLoop } from './settlement-loop.js';
 export { createVersionCache } from './version-cache.js';

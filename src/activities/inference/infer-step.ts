@@ -9,7 +9,7 @@ import { killOn } from '../../domain/release/routing.js';
 import { runOf } from '../run-of.js';
 import { openInputs, type ModelOutput } from './attempt.js';
 import type { InferencePipeline } from './pipeline.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 
 /** What the steps of runs ask for. */
 export interface InferStepDeps extends Pick<InferencePipelineDeps, 'store' | 'decrypt'> {

@@ -1,6 +1,6 @@
 import { createAdmit } from './admit.js';
 import { createAttempt } from './attempt.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 import { createSettle } from './settle.js';
 
 /**

@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import { ProviderFailure, type ModelRuntime, type Ready } from '../../domain/inference/runtime.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 
 /** What it takes to make a version ready in this process. */
 export interface PrepareVersionDeps {

@@ -5,7 +5,7 @@ import { parseModelReference, type InferenceRequest } from '../../domain/inferen
 import type { InferencePlan, PlannedCandidate } from '../../domain/inference/run.js';
 import { assign, bucketOf } from '../../domain/release/assignment.js';
 import { killOn, type RoutingDocument } from '../../domain/release/routing.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 import type { LoadedVersion } from './version-cache.js';
 
 /** Whom a request is for. */

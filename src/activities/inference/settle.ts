@@ -12,7 +12,7 @@ import type {
 import { bucketOf } from '../../domain/release/assignment.js';
 import { killOn } from '../../domain/release/routing.js';
 import type { ModelOutput } from './attempt.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 
 /** How a run ended, with all that was tried. */
 export interface RunEnd {

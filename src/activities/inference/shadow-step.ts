@@ -6,7 +6,7 @@ import type { ShadowSide } from '../../domain/inference/run.js';
 import { runOf } from '../run-of.js';
 import { callVersion, openInputs, type ModelOutput } from './attempt.js';
 import type { InferStepDeps } from './infer-step.js';
-import type { InferencePipelineDeps } from './ports.js';
+import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 import { openOutput } from './settle.js';
 
 /** What the steps of shadows ask for. */
