@@ -7,6 +7,10 @@ const holdersOf = (permission: string | undefined): readonly string[] | undefine
     ? undefined
     : permissionTable[permission as Permission];
 
+/** Keys are filed under the role or under its last word: `steward` for data-steward, `admin` for tenant-admin. */
+const isFiledAs = (name: string, role: string): boolean =>
+  name === role || role.endsWith(`-${name}`);
+
 /**
  * The key to call with: `--api-key`, then `--as <role>` from the keys file, then ANNEAL_API_KEY, then the only key of
  * the file. A role is never chosen for the caller: who decides and who requests must stay different by intent.
@@ -37,8 +41,7 @@ export async function chooseKey(
   if (only !== undefined && others.length === 0) return only;
   const holders = holdersOf(permission);
   const able = names.filter(
-    // The first administrator's key is filed as `admin`.
-    (name) => holders === undefined || holders.includes(name) || holders.includes(`tenant-${name}`),
+    (name) => holders === undefined || holders.some((role) => isFiledAs(name, role)),
   );
   const needs = holders === undefined ? '' : ` This needs ${permission}.`;
   throw new UsageError(

@@ -101,10 +101,7 @@ export interface Answer {
 }
 
 /** What a planted fault does instead of a version's prediction. */
-type Fault = (
-  next: () => Promise<PredictResult>,
-  signal: AbortSignal,
-) => Promise<PredictResult>;
+type Fault = (next: () => Promise<PredictResult>, signal: AbortSignal) => Promise<PredictResult>;
 
 /** `Bearer <tenant>/<role>/<subject>`: identity is proved elsewhere, here it is stated. */
 const principalOf = (header: string | undefined): Principal | undefined => {

@@ -250,7 +250,7 @@ export const approvalStart = (input: AwaitApprovalInput, riskClass: string) => (
   options: {
     summary: `${input.model} v${input.version} → ${input.env}: approval`,
     searchAttributes: {
-      Target: `${input.model}/${input.env}`,
+      Target: input.model,
       Version: `v${input.version}`,
       RiskClass: riskClass,
       Phase: 'PENDING',

@@ -47,7 +47,7 @@ export async function evaluateVersion(input: EvaluateVersionInput): Promise<Eval
   try {
     const { verdict, reportDigest } = await measureVersion({ tenant, evaluationId });
     move(
-      { state: 'COMPLETED', waitingOn: 'nothing' },
+      { state: 'COMPLETED', waitingOn: 'nothing', verdict },
       `| model | version | verdict |\n|---|---|---|\n| ${input.model} | v${input.version} | ${verdict} |`,
     );
     return { state: 'COMPLETED', verdict, reportDigest };
@@ -58,7 +58,7 @@ export async function evaluateVersion(input: EvaluateVersionInput): Promise<Eval
     await CancellationScope.nonCancellable(() =>
       settleEvaluation({ tenant, evaluationId, end: { state, ...reason } }),
     );
-    move({ state, waitingOn: 'nothing' });
+    move({ state, waitingOn: 'nothing', verdict: 'ERROR' });
     if (cancelled) throw error;
     return { state, verdict: 'ERROR', reportDigest: null };
   }
