@@ -1,5 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
-import type { Caller } from '../domain/events/mutation.js';
+import type { Caller } from '../domain/events/change.js';
 
 /** The run that the current activity belongs to. All of ours belong to one. */
 export function runOf(): { workflowId: string; runId: string } {

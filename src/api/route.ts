@@ -4,7 +4,7 @@ import type { Permission } from '../domain/access/permissions.js';
 import type { Principal } from '../domain/access/principal.js';
 import type { ErrorCode } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
-import type { Caller } from '../domain/events/mutation.js';
+import type { Caller } from '../domain/events/change.js';
 
 /** What a handler gets: everything parsed, the caller known and allowed. */
 export interface RouteRequest<P, Q, B> {

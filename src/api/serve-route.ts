@@ -4,7 +4,7 @@ import type { AuditFacts } from '../domain/audit/contract.js';
 import { digestOf, sha256 } from '../domain/digest.js';
 import { errorTable, PlatformError } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
-import type { Caller } from '../domain/events/mutation.js';
+import type { Caller } from '../domain/events/change.js';
 import { asPlatformError, fieldErrors, problemOf } from './problem.js';
 import { mutates, type Reply, type Route, type RouteRequest } from './route.js';
 

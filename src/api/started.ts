@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Outcome, StartedFacts } from '../domain/events/mutation.js';
+import type { Outcome, StartedFacts } from '../domain/events/change.js';
 import type { Reply } from './route.js';
 
 /** What every started thing answers (DESIGN.md rule 5). */

@@ -1,6 +1,6 @@
 import { parseModelContract } from '../../src/domain/datasets/model-contract.js';
 import type { ModelContract } from '../../src/domain/datasets/model-contract.js';
-import { contractBreaks } from '../../src/domain/datasets/contract-compat.js';
+import { contractBreaks } from '../../src/domain/datasets/contract-breaks.js';
 import { deriveModelContract } from '../../src/domain/datasets/derive-model-contract.js';
 import { createProfiler } from '../../src/domain/datasets/profile.js';
 import { checkOutput, compileInputs } from '../../src/domain/datasets/validate-inputs.js';

@@ -1,4 +1,4 @@
-import { checkWithdrawal } from '../../src/domain/registry/assurance.js';
+import { checkWithdrawal } from '../../src/domain/registry/check-withdrawal.js';
 import { assuranceStates } from '../../src/domain/registry/contract.js';
 
 const refusal = (assurance: (typeof assuranceStates)[number], to: 'QUARANTINED' | 'RETIRED') =>

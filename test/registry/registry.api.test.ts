@@ -1,6 +1,6 @@
 import { createRegistryStore } from '../../src/adapters/postgres/registry.js';
 import type { VersionPackage } from '../../src/domain/training/run-facts.js';
-import type { Caller } from '../../src/domain/events/mutation.js';
+import type { Caller } from '../../src/domain/events/change.js';
 import {
   budget,
   createTrainingWorld,

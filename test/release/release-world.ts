@@ -26,7 +26,7 @@ import { createApp } from '../../src/api/app.js';
 import { releaseRoutes } from '../../src/api/release/index.js';
 import { permissionsOf, type Role } from '../../src/domain/access/permissions.js';
 import type { StartRequest, WakeRequest } from '../../src/domain/events/contract.js';
-import type { Caller } from '../../src/domain/events/mutation.js';
+import type { Caller } from '../../src/domain/events/change.js';
 import type { Env } from '../../src/domain/ids.js';
 import type { ReleaseView, RoutingEntry } from '../../src/domain/release/view.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';

@@ -1,7 +1,7 @@
 import type { ApprovalState } from '../../domain/approval/contract.js';
 import { verifyDecisions, type DecisionRow } from '../../domain/approval/verify-decisions.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import { workflowCaller } from '../run-of.js';
 
 /** An approval as the activity reads it, with its decisions and the digest of the facts as they are now. */

@@ -1,5 +1,5 @@
 import type { ApprovalState } from '../../domain/approval/contract.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import { workflowCaller } from '../run-of.js';
 import type { SettledApproval } from './settle-approval.js';
 

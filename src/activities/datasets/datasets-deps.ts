@@ -19,7 +19,7 @@ import type {
   StageResult,
   StoredRow,
 } from '../../domain/datasets/staging.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 
 /** The rows of publications in Postgres. Every function may be repeated. */
 interface PublicationRows {

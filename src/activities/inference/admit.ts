@@ -1,7 +1,7 @@
 import { canonicalJson, digestOf, sha256Hex } from '../../domain/digest.js';
 import { errorTable, PlatformError } from '../../domain/errors.js';
 import type { PriorityKey, StartRequest } from '../../domain/events/contract.js';
-import type { Caller, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, StartedFacts } from '../../domain/events/change.js';
 import type { Env } from '../../domain/ids.js';
 import {
   inferWorkflowId,

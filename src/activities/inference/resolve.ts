@@ -1,4 +1,4 @@
-import { contractBreaks } from '../../domain/datasets/contract-compat.js';
+import { contractBreaks } from '../../domain/datasets/contract-breaks.js';
 import { hmac } from '../../domain/digest.js';
 import { PlatformError } from '../../domain/errors.js';
 import { parseModelReference, type InferenceRequest } from '../../domain/inference/contract.js';

@@ -1,4 +1,4 @@
-import { contractBreaks } from '../../domain/datasets/contract-compat.js';
+import { contractBreaks } from '../../domain/datasets/contract-breaks.js';
 import { parseModelContract } from '../../domain/datasets/model-contract.js';
 import type { ReleaseProgress } from '../../domain/release/contract.js';
 import {

@@ -1,4 +1,4 @@
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import type {
   ReleaseCheck,
   ReleaseProgress,

@@ -15,7 +15,7 @@ import { modelContractOf } from '../../domain/training/plan-training.js';
 import type { RunFacts } from '../../domain/training/run-facts.js';
 import type { RawRow } from '../../domain/training/training-table.js';
 import { workflowCaller } from '../run-of.js';
-import { requireParity, withScorer, type Score } from './check-artifact.js';
+import { requireParity, withScorer, type Score } from './require-parity.js';
 import { keepBeating } from './keep-beating.js';
 import { holdoutRows, trainingRows, type LabelledRow, type ReadParts } from './load-rows.js';
 import type { RunFiles, TrainedRun } from './run-files.js';

@@ -1,6 +1,6 @@
 import type { ArtifactStore } from '../../domain/artifacts.js';
 import type { StoredRow } from '../../domain/datasets/staging.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import type { ModelRuntime } from '../../domain/inference/runtime.js';
 import type { EnvironmentLock, TrainingResult } from '../../domain/training/contract.js';
 import type {

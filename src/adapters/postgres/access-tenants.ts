@@ -2,7 +2,7 @@ import { newTenantIdSchema } from '../../domain/access/contract.js';
 import type { Role } from '../../domain/access/permissions.js';
 import type { AuditFacts } from '../../domain/audit/contract.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import type { Env } from '../../domain/ids.js';
 import type { KeyVersion } from '../../domain/secrets.js';
 import { insertKey, insertPrincipal } from './access.js';

@@ -16,7 +16,7 @@ import type { KeyRecord } from '../../domain/access/key-record.js';
 import type { Role } from '../../domain/access/permissions.js';
 import type { AuditFacts } from '../../domain/audit/contract.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Change, Outcome } from '../../domain/events/change.js';
 import type { Env } from '../../domain/ids.js';
 import type { KeyVersion } from '../../domain/secrets.js';
 import type { Database, Tx } from './database.js';

@@ -13,7 +13,7 @@ import { judgeApprovable, judgeDecision } from '../../domain/approval/judge-appr
 import { subjectDigest } from '../../domain/approval/subject-digest.js';
 import { canonicalJson } from '../../domain/digest.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Change, Outcome } from '../../domain/events/change.js';
 import { DAY_MS } from '../../domain/units.js';
 import { approvalSubject } from './approval-subject.js';
 import { approvalView, readPayload, reportOf } from './approval-views.js';

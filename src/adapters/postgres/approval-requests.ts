@@ -6,7 +6,7 @@ import {
 import { judgeApprovable, type Approvable } from '../../domain/approval/judge-approvable.js';
 import { subjectDigest } from '../../domain/approval/subject-digest.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/change.js';
 import { approvalStart } from './approval.js';
 import { approvalSubject } from './approval-subject.js';
 import { reportOf } from './approval-views.js';

@@ -13,7 +13,7 @@ import {
   type VerifiedDecisions,
 } from '../../domain/approval/verify-decisions.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change } from '../../domain/events/mutation.js';
+import type { Caller, Change } from '../../domain/events/change.js';
 import { approvalSubject } from './approval-subject.js';
 import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';

@@ -7,7 +7,7 @@ import {
 } from '../../domain/audit/chain.js';
 import type { SealFacts } from '../../domain/audit/chain.js';
 import { canonicalJson } from '../../domain/digest.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import type { Database, SqlRow } from './database.js';
 import { Prisma } from './generated/client.js';
 

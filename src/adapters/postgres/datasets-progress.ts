@@ -15,7 +15,7 @@ import type {
 } from '../../domain/datasets/publication-facts.js';
 import { PlatformError } from '../../domain/errors.js';
 import type { AuditFacts } from '../../domain/audit/contract.js';
-import type { Caller, Change } from '../../domain/events/mutation.js';
+import type { Caller, Change } from '../../domain/events/change.js';
 import type { Database, Tx } from './database.js';
 import { lockPublication } from './datasets-publications.js';
 import { mutate } from './mutate.js';

@@ -15,7 +15,7 @@ import {
 } from '../../domain/datasets/contract.js';
 import { PlatformError } from '../../domain/errors.js';
 import type { StartRequest } from '../../domain/events/contract.js';
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type { Database, Tx } from './database.js';
 import { planOn } from './datasets.js';
 import { mutate } from './mutate.js';

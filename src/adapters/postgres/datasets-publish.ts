@@ -5,7 +5,7 @@ import type {
   SubjectCount,
 } from '../../domain/datasets/publication-facts.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import { lineageNode } from '../../domain/registry/lineage.js';
 import type { Database, Tx } from './database.js';
 import { lockPublication } from './datasets-publications.js';

@@ -14,7 +14,7 @@ import { planPublication } from '../../domain/datasets/plan-publication.js';
 import type { PlannedPublication } from '../../domain/datasets/plan-publication.js';
 import { datasetContractDigest } from '../../domain/datasets/snapshot-id.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import { riskClasses, type RiskClass } from '../../domain/registry/contract.js';
 import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';

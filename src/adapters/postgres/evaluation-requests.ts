@@ -10,7 +10,7 @@ import {
   type PolicyView,
   type StartEvaluation,
 } from '../../domain/evaluation/contract.js';
-import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/change.js';
 import { versionLineageSchema } from '../../domain/registry/contract.js';
 import { HOUR_MS, MINUTE_MS } from '../../domain/units.js';
 import type { Verdict } from '../../domain/verdict.js';

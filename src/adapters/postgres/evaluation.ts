@@ -10,7 +10,7 @@ import {
 import { evaluationPolicySchema } from '../../domain/evaluation/criteria.js';
 import type { EvaluationReport } from '../../domain/evaluation/evaluation-report.js';
 import { modelContractSchema } from '../../domain/datasets/model-contract.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import { versionLineageSchema } from '../../domain/registry/contract.js';
 import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';

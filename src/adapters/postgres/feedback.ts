@@ -1,6 +1,6 @@
 import { digestOf } from '../../domain/digest.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import type { FeedbackRequest, FeedbackView } from '../../domain/feedback/contract.js';
 import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';

@@ -3,7 +3,7 @@ import { PlatformError } from '../../domain/errors.js';
 import { MAX_TEMPORAL_PAYLOAD_BYTES } from '../../domain/units.js';
 import type { AuditFacts } from '../../domain/audit/contract.js';
 import type { StartRequest } from '../../domain/events/contract.js';
-import type { Caller, Change, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Change, Outcome } from '../../domain/events/change.js';
 import type { Database, Tx } from './database.js';
 import { newId } from './new-id.js';
 import type { Prisma } from './generated/client.js';

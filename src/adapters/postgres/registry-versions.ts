@@ -1,5 +1,5 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change } from '../../domain/events/mutation.js';
+import type { Caller, Change } from '../../domain/events/change.js';
 import { lineageNode } from '../../domain/registry/lineage.js';
 import { isFinalTrainingState, trainingPlanSchema } from '../../domain/training/contract.js';
 import type { Registration, VersionPackage } from '../../domain/training/run-facts.js';

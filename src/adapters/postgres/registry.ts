@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
-import { checkWithdrawal } from '../../domain/registry/assurance.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
+import { checkWithdrawal } from '../../domain/registry/check-withdrawal.js';
 import {
   modelViewSchema,
   riskClasses,

@@ -1,5 +1,5 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import type { CreateKill, Target, TargetKind } from '../../domain/release/contract.js';
 import { releaseWorkflowId } from '../../domain/release/contract.js';
 import { judgePropagation } from '../../domain/release/readiness.js';

@@ -1,5 +1,5 @@
 import { digestOf } from '../../domain/digest.js';
-import type { Caller } from '../../domain/events/mutation.js';
+import type { Caller } from '../../domain/events/change.js';
 import type { ReleaseCheck, ReleaseProgress } from '../../domain/release/contract.js';
 import { releaseWorkflowId } from '../../domain/release/contract.js';
 import type { AdvanceMove, ReleaseRecord, StoredProgress } from '../../domain/release/record.js';

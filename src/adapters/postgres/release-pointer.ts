@@ -1,5 +1,5 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change } from '../../domain/events/mutation.js';
+import type { Caller, Change } from '../../domain/events/change.js';
 import type { ReleaseProgress } from '../../domain/release/contract.js';
 import {
   blockingKill,

@@ -1,5 +1,5 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Change } from '../../domain/events/mutation.js';
+import type { Change } from '../../domain/events/change.js';
 import type { ReleaseProgress, Target } from '../../domain/release/contract.js';
 import type { ReleaseRecord } from '../../domain/release/record.js';
 import type { Tx } from './database.js';

@@ -1,5 +1,5 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type { StartRequest } from '../../domain/events/contract.js';
 import { planDigest } from '../../domain/release/plan-digest.js';
 import {

@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { StartRequest } from '../../domain/events/contract.js';
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type { LabelValue } from '../../domain/registry/contract.js';
 import {
   isFinalTrainingState,

@@ -1,6 +1,6 @@
 import type { ApiKeyView, CreatePrincipal, PrincipalView } from '../../domain/access/contract.js';
 import type { Role } from '../../domain/access/permissions.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import type { Env } from '../../domain/ids.js';
 import type { Page } from '../paging.js';
 

@@ -5,7 +5,7 @@ import {
   type ApprovalView,
   type DecideApproval,
 } from '../../domain/approval/contract.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import { approvalIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { requestApprovalSchema, type RequestApproval } from '../../domain/approval/contract.js';
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import { nameSchema } from '../../domain/ids.js';
 import { completePlan, releasePlanSchema } from '../../domain/release/contract.js';
 import { planDigest } from '../../domain/release/plan-digest.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { approvalViewSchema, type ApprovalView } from '../../domain/approval/contract.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import { approvalIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 

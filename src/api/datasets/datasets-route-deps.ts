@@ -12,7 +12,7 @@ import type {
 } from '../../domain/datasets/contract.js';
 import type { DatasetContract } from '../../domain/datasets/dataset-contract.js';
 import type { TableFormat } from '../../domain/datasets/table-format.js';
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type { Page } from '../paging.js';
 import type { Links } from '../started.js';
 

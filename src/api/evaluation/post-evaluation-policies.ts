@@ -4,7 +4,7 @@ import {
   type CreatePolicy,
   type PolicyView,
 } from '../../domain/evaluation/contract.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import { route } from '../route.js';
 
 export interface PostEvaluationPoliciesDeps {

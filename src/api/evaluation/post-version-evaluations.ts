@@ -5,7 +5,7 @@ import {
   type EvaluationView,
   type StartEvaluation,
 } from '../../domain/evaluation/contract.js';
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import { nameSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import { started, startedSchema, type Links } from '../started.js';

@@ -1,5 +1,5 @@
 import type { ModelContract } from '../../domain/datasets/model-contract.js';
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import type { FeedbackRequest, FeedbackView } from '../../domain/feedback/contract.js';
 
 /** What the endpoints of `feedback` ask for. */

@@ -1,5 +1,5 @@
 import type { StartRequest } from '../../domain/events/contract.js';
-import type { Caller, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, StartedFacts } from '../../domain/events/change.js';
 import type { Env } from '../../domain/ids.js';
 import type {
   InferenceRequest,

@@ -1,4 +1,4 @@
-import type { Caller, Outcome } from '../../domain/events/mutation.js';
+import type { Caller, Outcome } from '../../domain/events/change.js';
 import type {
   ModelView,
   PatchVersion,

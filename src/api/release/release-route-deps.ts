@@ -1,4 +1,4 @@
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type {
   CreateKill,
   ReleaseCommandName,

@@ -1,6 +1,6 @@
 import type { DatasetContract } from '../../domain/datasets/dataset-contract.js';
 import type { SnapshotProfile } from '../../domain/datasets/profile.js';
-import type { Caller, Outcome, StartedFacts } from '../../domain/events/mutation.js';
+import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type {
   StartTraining,
   TrainingLimits,

@@ -14,11 +14,11 @@ import {
   type AwaitApprovalInput,
   type AwaitApprovalOutput,
 } from '../../domain/approval/contract.js';
-import { bookkeeping } from '../events/activity-options.js';
+import { bookkeeping } from '../events/bookkeeping.js';
 import { authorise } from '../events/authorise.js';
 import { wakeUpdate } from '../events/messages.js';
 import { trackStatus } from '../events/track-status.js';
-import { refuseClosing, refuseMisshapen } from '../events/wake-validator.js';
+import { refuseWake } from '../events/refuse-wake.js';
 
 const { settleApproval, remindApprovers, withdrawApproval } =
   proxyActivities<ReturnType<typeof createApprovalActivities>>(bookkeeping);
@@ -42,8 +42,7 @@ export async function awaitApproval(input: AwaitApprovalInput): Promise<AwaitApp
     },
     {
       validator: (fact) => {
-        refuseMisshapen(fact);
-        refuseClosing(closing);
+        refuseWake(fact, closing);
       },
     },
   );

@@ -19,11 +19,11 @@ import type { PublicationEnd, Publishing } from '../../domain/datasets/publicati
 import { exceedsRejectShare } from '../../domain/datasets/reject-share.js';
 import type { RuleCount } from '../../domain/datasets/staging.js';
 import { failureOf, isErrorCode } from '../../domain/errors.js';
-import { bookkeeping } from '../events/activity-options.js';
+import { bookkeeping } from '../events/bookkeeping.js';
 import { authorise } from '../events/authorise.js';
 import { wakeUpdate } from '../events/messages.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
-import { refuseClosing, refuseMisshapen } from '../events/wake-validator.js';
+import { refuseWake } from '../events/refuse-wake.js';
 
 type Activities = ReturnType<typeof createDatasetsActivities>;
 const {
@@ -189,8 +189,7 @@ export async function publishSnapshot(input: PublishSnapshotInput): Promise<Publ
     },
     {
       validator: (fact) => {
-        refuseMisshapen(fact);
-        refuseClosing(wakes.closing);
+        refuseWake(fact, wakes.closing);
       },
     },
   );

@@ -10,7 +10,7 @@ import type {
   EvaluateVersionInput,
   EvaluateVersionOutput,
 } from '../../domain/evaluation/contract.js';
-import { bookkeeping, fiveTries } from '../events/activity-options.js';
+import { bookkeeping, fiveTries } from '../events/bookkeeping.js';
 import { authorise } from '../events/authorise.js';
 import { trackStatus } from '../events/track-status.js';
 

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { createEventsActivities } from '../../activities/events/index.js';
-import { bookkeeping } from './activity-options.js';
+import { bookkeeping } from './bookkeeping.js';
 
 const { authoriseStart } = proxyActivities<ReturnType<typeof createEventsActivities>>(bookkeeping);
 

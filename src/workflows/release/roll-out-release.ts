@@ -16,12 +16,12 @@ import type {
   RollOutReleaseResult,
 } from '../../domain/release/contract.js';
 import { isFinalRelease } from '../../domain/release/transitions.js';
-import { bookkeeping } from '../events/activity-options.js';
+import { bookkeeping } from '../events/bookkeeping.js';
 import { authorise } from '../events/authorise.js';
 import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
 import { wakeUpdate } from '../events/messages.js';
 import { trackStatus } from '../events/track-status.js';
-import { refuseClosing, refuseMisshapen } from '../events/wake-validator.js';
+import { refuseWake } from '../events/refuse-wake.js';
 import { releaseDetails } from './release-details.js';
 import { at, ref, type Run } from './release-run.js';
 import { takeStep } from './take-step.js';
@@ -83,8 +83,7 @@ export async function rollOutRelease(input: RollOutReleaseInput): Promise<RollOu
     },
     {
       validator: (fact) => {
-        refuseMisshapen(fact);
-        refuseClosing(closing);
+        refuseWake(fact, closing);
       },
     },
   );

@@ -1,7 +1,7 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { createReleaseActivities } from '../../activities/release/index.js';
 import type { ReleaseProgress } from '../../domain/release/contract.js';
-import { bookkeeping } from '../events/activity-options.js';
+import { bookkeeping } from '../events/bookkeeping.js';
 import { at, disturbed, look, ref, wait, type Run } from './release-run.js';
 
 type Activities = ReturnType<typeof createReleaseActivities>;

@@ -19,11 +19,11 @@ import type {
 } from '../../domain/training/contract.js';
 import type { Registration, RunEnd, RunOutcome } from '../../domain/training/run-facts.js';
 import { searchAttributes } from '../../domain/search-attributes.js';
-import { bookkeeping } from '../events/activity-options.js';
+import { bookkeeping } from '../events/bookkeeping.js';
 import { authorise } from '../events/authorise.js';
 import { wakeUpdate } from '../events/messages.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
-import { refuseClosing, refuseMisshapen } from '../events/wake-validator.js';
+import { refuseWake } from '../events/refuse-wake.js';
 
 type Activities = ReturnType<typeof createTrainingActivities>;
 const { admitTraining, isTrainingCancelled, settleTraining, registerVersion } =
@@ -181,8 +181,7 @@ export async function trainModel(input: TrainModelInput): Promise<TrainModelResu
     },
     {
       validator: (fact) => {
-        refuseMisshapen(fact);
-        refuseClosing(state.closing);
+        refuseWake(fact, state.closing);
       },
     },
   );
