@@ -112,11 +112,11 @@ export async function startRelease(
   model: LoanModel,
   of: { version: number; approvalId: string; plan?: object },
 ): Promise<string> {
-  const started = await people.engineer.post(`/v1/models/${model.name}/envs/prod/releases`, {
-    ...(of.plan ?? tourPlan),
-    version: of.version,
-    approvalId: of.approvalId,
-  });
+  const started = await people.engineer.post(
+    `/v1/models/${model.name}/envs/prod/releases`,
+    { ...(of.plan ?? tourPlan), version: of.version, approvalId: of.approvalId },
+    { prefer: 'wait=0' },
+  );
   return String(started.id);
 }
 

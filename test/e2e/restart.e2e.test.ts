@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { tourPlan } from '../../src/main/tour-model.js';
 import type { People } from '../../src/main/tour-people.js';
 import { freshStackEnv, launch, startStack, type Stack } from '../support/stack.js';
@@ -63,6 +64,7 @@ describe('the state folder', () => {
       const busy = String(stack.env[variable]);
       const refused = launch({ ...other, [variable]: busy });
       await expect(refused.ended).resolves.toBe(1);
+      await rm(other['ANNEAL_STATE_DIR'] ?? '', { recursive: true });
       expect(refused.output()).toMatch(new RegExp(`ort ${busy} .*(set|Set) ${variable}`));
     },
     120_000,
