@@ -12,4 +12,8 @@ const project = (suffix) => ({
     ],
   },
 });
-export default { projects: ['unit', 'workflow', 'api', 'replay', 'e2e'].map(project) };
+// Speed is for benchmarks: a busy machine must not fail a test.
+export default {
+  testTimeout: 60_000,
+  projects: ['unit', 'workflow', 'api', 'replay', 'e2e'].map(project),
+};

@@ -2,7 +2,7 @@ import { createVerifyAudit } from '../../src/activities/audit/index.js';
 import { createAuditStore } from '../../src/adapters/postgres/audit.js';
 import { openDatabase, type Database } from '../../src/adapters/postgres/database.js';
 import { mutate } from '../../src/adapters/postgres/mutate.js';
-import type { Caller } from '../../src/domain/events/mutation.js';
+import type { Caller } from '../../src/domain/events/change.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
