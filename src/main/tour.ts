@@ -189,6 +189,8 @@ class Tour {
     const started = await this.#people.engineer.post(
       `/v1/models/${this.#model}/envs/prod/releases`,
       { ...plan, version, approvalId },
+      // A shadow ends by the traffic that follows: waiting for the release here would wait for nothing.
+      { prefer: 'wait=0' },
     );
     return String(started.id);
   }
