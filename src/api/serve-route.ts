@@ -116,12 +116,22 @@ async function parseRequest(request: Request, response: Response, route: Route) 
   return { params: params.data, query: query?.data ?? {}, body: body?.data, content: raw };
 }
 
+/** The committed answer does not wait longer than this for Temporal; the relay carries on. */
+const CARRY_OUT_MS = 5_000;
+
+const inTime = (work: Promise<void>): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`no answer within ${CARRY_OUT_MS} ms`));
+    const timer = setTimeout(late, CARRY_OUT_MS);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+
 /** Starts and wakes what a committed change names. A failure here is left to the relay. */
 async function carryOut(deps: EdgeDeps, tenant: string, reply: Reply<unknown>): Promise<void> {
   const starts = (reply.starts ?? [])
     .filter((start) => start.startedBy === 'api')
-    .map((start) => deps.startWorkflow(tenant, start));
-  const wakes = (reply.wakes ?? []).map((wake) => deps.wakeWorkflow(wake));
+    .map((start) => inTime(deps.startWorkflow(tenant, start)));
+  const wakes = (reply.wakes ?? []).map((wake) => inTime(deps.wakeWorkflow(wake)));
   for (const result of await Promise.allSettled([...starts, ...wakes])) {
     if (result.status === 'rejected') {
       deps.log.warn({ reason: String(result.reason) }, 'start or wake left to the relay');

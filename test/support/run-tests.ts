@@ -65,7 +65,10 @@ async function everything(): Promise<number> {
   const checks = await run('npm', ['run', '--silent', 'check'], childEnv());
   if (checks !== 0) return checks;
   return withServers(async (env) => {
-    const fast = await jest(['--selectProjects', 'unit', 'workflow', 'api', 'replay', '--maxWorkers=2'], env);
+    const fast = await jest(
+      ['--selectProjects', 'unit', 'workflow', 'api', 'replay', '--maxWorkers=2'],
+      env,
+    );
     const e2e = await jest(['--selectProjects', 'e2e', '--runInBand'], env);
     return fast === 0 ? e2e : fast;
   });
