@@ -205,7 +205,7 @@ try {
   print(rows);
   if (options.write) {
     const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD']).toString().trim();
-    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'cpu'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
+    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'cpu'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}, load average ${(loadavg()[0] ?? 0).toFixed(1)} at the end`;
     const path = new URL('../results/inference.json', import.meta.url);
     await writeFile(
       path,
