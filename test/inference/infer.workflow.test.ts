@@ -105,6 +105,22 @@ describe('infer', () => {
     expect(decisions).toEqual([{ state: 'EXPIRED' }]);
   });
 
+  it('ends at its deadline although its inputs cannot be opened', async () => {
+    const tenant = await world.newTenant();
+    const { started } = await world.admit(tenant);
+    await world.database.asSuperuser(
+      `update inference set inputs = '\\x00', deadline_at = now() + interval '3 seconds' where inference_id = $1`,
+      [started.id],
+    );
+    await eventually(
+      async () => {
+        const decisions = await rows('select state from decision where tenant_id = $1', tenant);
+        expect(decisions).toEqual([{ state: 'EXPIRED' }]);
+      },
+      { timeoutMs: 25_000 },
+    );
+  }, 30_000);
+
   it('a second settlement of a run writes nothing and answers with the first', async () => {
     const tenant = await world.newTenant();
     const answer = await world.ask(tenant);

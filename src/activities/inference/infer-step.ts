@@ -121,7 +121,9 @@ async function step(
     throw failureOf('START_NOT_AUTHORISED', 'no admitted inference allows this run');
   }
   if (run.settled) return settledResult(run.state, run.code);
-  const values = await openInputs(deps, { ...run, tenant });
+  // Past the deadline nothing is asked any more: inputs that cannot be opened must not keep the run from its end.
+  const isOver = run.loadedMs >= run.deadlineMs;
+  const values = isOver ? {} : await openInputs(deps, { ...run, tenant });
   const end = await drive(deps, { ...run, values }, cancellationSignal());
   if ('waitMs' in end) return { kind: 'wait', waitMs: Math.ceil(end.waitMs) };
   return settledResult(end.state, end.code);
