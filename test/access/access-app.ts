@@ -70,7 +70,7 @@ async function startProcess(
   folders: { keys: string; checkpoints: string },
 ): Promise<ApiProcess> {
   const { api: url } = database.urls;
-  const db = openDatabase({ url, poolSize: 5, applicationName: 'anneal-test' });
+  const db = openDatabase({ url, poolSize: 5, applicationName: 'anneal-test', patienceMs: 60_000 });
   const stopping = new AbortController();
   const { audit, authenticate, routes, stopped } = wire(db, folders, stopping.signal);
   const app = createApp(routes, {

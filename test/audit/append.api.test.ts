@@ -9,7 +9,12 @@ let database: TestDatabase;
 let wide: Database;
 beforeAll(async () => {
   database = await createTestDatabase();
-  wide = openDatabase({ url: database.urls.api, poolSize: 16, applicationName: 'anneal-test' });
+  wide = openDatabase({
+    url: database.urls.api,
+    poolSize: 16,
+    applicationName: 'anneal-test',
+    patienceMs: 60_000,
+  });
 });
 afterAll(async () => {
   await wide.close();

@@ -11,7 +11,7 @@ let wide: Database;
 beforeAll(async () => {
   world = await ReleaseWorld.open();
   const url = world.database.urls.worker;
-  wide = openDatabase({ url, poolSize: 30, applicationName: 'anneal-test' });
+  wide = openDatabase({ url, poolSize: 30, applicationName: 'anneal-test', patienceMs: 60_000 });
 });
 beforeEach(() => world.renew());
 afterAll(async () => {

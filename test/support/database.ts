@@ -40,7 +40,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   adminUrl.pathname = `/${database}`;
   const superuser = new pg.Pool({ connectionString: adminUrl.toString(), max: 2 });
   superuser.on('error', () => undefined);
-  const open = (url: string) => openDatabase({ url, poolSize: 5, applicationName: 'anneal-test' });
+  const open = (url: string) =>
+    openDatabase({ url, poolSize: 5, applicationName: 'anneal-test', patienceMs: 60_000 });
   const [api, worker, relay] = [open(urls.api), open(urls.worker), open(urls.relay)];
   return {
     urls,

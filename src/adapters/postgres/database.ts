@@ -97,21 +97,26 @@ async function follow(
   await client.end().catch(() => undefined);
 }
 
+const DEFAULT_PATIENCE_MS = 5_000;
+
 /**
  * Opens the database as one role.
  * @param options.url the role's own URL
  * @param options.poolSize connections of the Prisma pool; the hot path has as many of its own
+ * @param options.patienceMs how long a transaction waits for a free connection before STORE_UNAVAILABLE (5,000)
  */
 export function openDatabase(options: {
   url: string;
   poolSize: number;
   applicationName: string;
+  patienceMs?: number;
 }): Database {
+  const patienceMs = options.patienceMs ?? DEFAULT_PATIENCE_MS;
   const config = {
     connectionString: options.url,
     max: options.poolSize,
     application_name: options.applicationName,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: patienceMs,
   };
   const pool = new pg.Pool(config);
   // A lost idle connection is replaced at the next use; without a listener it would end the process.
@@ -136,7 +141,7 @@ export function openDatabase(options: {
             await tx.$queryRaw`select set_config('app.tenant', ${tenant}, true)`;
             return await work(tx as unknown as Tx);
           },
-          { timeout: 30_000, maxWait: 5_000 },
+          { timeout: 30_000, maxWait: patienceMs },
         ),
       );
     } catch (error) {
