@@ -97,21 +97,20 @@ async function follow(
   await client.end().catch(() => undefined);
 }
 
-const DEFAULT_PATIENCE_MS = 5_000;
-
-/**
- * Opens the database as one role.
- * @param options.url the role's own URL
- * @param options.poolSize connections of the Prisma pool; the hot path has as many of its own
- * @param options.patienceMs how long a transaction waits for a free connection before STORE_UNAVAILABLE (5,000)
- */
-export function openDatabase(options: {
+/** How one role opens the database. */
+interface OpenOptions {
+  /** The role's own URL. */
   url: string;
+  /** Connections of the Prisma pool; the hot path has as many of its own. */
   poolSize: number;
   applicationName: string;
+  /** How long a transaction waits for a free connection before STORE_UNAVAILABLE (5,000). */
   patienceMs?: number;
-}): Database {
-  const patienceMs = options.patienceMs ?? DEFAULT_PATIENCE_MS;
+}
+
+/** Opens the database as one role. */
+export function openDatabase(options: OpenOptions): Database {
+  const { patienceMs = 5_000 } = options;
   const config = {
     connectionString: options.url,
     max: options.poolSize,
