@@ -24,6 +24,19 @@ export const idPrefixes = {
   leaf: 'lef',
   request: 'req',
   process: 'prc',
+  collection: 'col',
+  generation: 'gen',
+  source: 'src',
+  scan: 'scn',
+  batch: 'bat',
+  change: 'chg',
+  writeIntent: 'wri',
+  quarantineItem: 'qua',
+  reconcile: 'rec',
+  compaction: 'cmp',
+  fit: 'fit',
+  evalSet: 'evs',
+  retrievalEvaluation: 'evr',
 } as const;
 
 /** The kinds of entity that carry an id of their own. */
@@ -74,6 +87,15 @@ export const inferenceIdSchema = idSchema('inference');
 export const principalIdSchema = idSchema('principal');
 export const apiKeyIdSchema = idSchema('apiKey');
 export const killSwitchIdSchema = idSchema('killSwitch');
+export const collectionIdSchema = idSchema('collection');
+export const generationIdSchema = idSchema('generation');
+export const sourceIdSchema = idSchema('source');
+export const scanIdSchema = idSchema('scan');
+export const quarantineItemIdSchema = idSchema('quarantineItem');
+export const evalSetIdSchema = idSchema('evalSet');
+export const retrievalEvaluationIdSchema = idSchema('retrievalEvaluation');
+/** A document's id is derived from its source and natural key (etl.md §2): a UUID, version 8. */
+export const documentIdSchema = z.uuid().brand<'document'>();
 
 /** Names of models, data sets, policies and environments. */
 export const nameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, {
