@@ -1,0 +1,235 @@
+import type { Caller } from '../events/change.js';
+
+/** How a change came in; decides the order in which it is claimed. */
+export type ChangeKind = 'upsert' | 'delete' | 'acl';
+
+/** 1 erasure, 2 access and delete, 3 live change, 4 scan backlog, 5 backfill; Temporal's priority key agrees. */
+export type ChangePriority = 1 | 2 | 3 | 4 | 5;
+
+/** What a source says about one document. `naturalKey` never leaves the process in clear. */
+export interface ChangeRecord {
+  naturalKey: string;
+  kind: ChangeKind;
+  /** Etag, mtime and size, delivery id: the same version is recorded once. */
+  sourceVersion: string;
+  /** Order that the source gives; undefined: order of receipt. */
+  seq?: bigint | undefined;
+  /** Artifact with the bytes; push sources only. */
+  contentRef?: string | undefined;
+  content?: PushedContent | undefined;
+  changedAtMs?: number | undefined;
+  priority: ChangePriority;
+}
+
+/** What came with pushed bytes. */
+export interface PushedContent {
+  name: string;
+  mediaType?: string | undefined;
+  title?: string | undefined;
+  metadata?: Record<string, unknown> | undefined;
+  acl?: string[] | undefined;
+  subjects?: string[] | undefined;
+}
+
+/** A source as a batch needs it. */
+export interface SourceFacts {
+  sourceId: string;
+  collectionId: string;
+  kind: 'folder' | 'upload' | 'webhook';
+  config: Record<string, unknown>;
+  state: 'ACTIVE' | 'PAUSED' | 'FAILED' | 'DELETING' | 'DELETED';
+  /** The source's own, else the collection's default. */
+  acl: string[];
+  retainRaw: boolean;
+  pipeline: Pipeline;
+}
+
+/** What every document of a collection goes through. Sizes in characters. */
+export interface Pipeline {
+  chunking: { targetChars: number; maxChars: number };
+  piiPolicy: Record<string, unknown>;
+}
+
+/** A generation that is written: every state but DROPPED. */
+export interface GenerationFacts {
+  generationId: string;
+  collectionId: string;
+  embedder: string;
+  embedSpec: Record<string, unknown>;
+  embedFp: string;
+  dims: number;
+  sink: string;
+  state: 'BUILDING' | 'LIVE' | 'HOLDING';
+  drifted: boolean;
+}
+
+/** What the committed chunk list and manifests say of a document, and what is in doubt. */
+export interface Standing {
+  manifests: { generationId: string; rev: number; rowIds: string[]; chunkIds: string[] }[];
+  intents: {
+    intentId: string;
+    generationId: string;
+    rev: number;
+    rowIds: string[];
+    addRowIds: string[];
+    deleteRowIds: string[];
+  }[];
+}
+
+/** A document that a batch holds; `fence` proves it. */
+export interface ClaimedDocument {
+  docId: string;
+  naturalKey: string;
+  fence: bigint;
+  /** The change to apply: the newest one; older ones are superseded. */
+  change: {
+    kind: ChangeKind;
+    sourceVersion: string;
+    seq: bigint;
+    contentRef?: string | undefined;
+    content?: PushedContent | undefined;
+    receivedAtMs: number;
+  };
+  deleted: boolean;
+  liveRev: number | undefined;
+  acl: string[];
+  hashes: {
+    sourceToken?: string | undefined;
+    raw?: string | undefined;
+    text?: string | undefined;
+    meta?: string | undefined;
+    acl?: string | undefined;
+    parseFp?: string | undefined;
+    chunkFp?: string | undefined;
+  };
+  standing: Standing;
+  /** PREPARED by an earlier try of the same batch: only embedding and writing are left. */
+  prepared: boolean;
+}
+
+/** A new revision on its way in: what INTENT writes. */
+export interface PreparedRevision {
+  docId: string;
+  fence: bigint;
+  seq: bigint;
+  sourceToken: string;
+  rawHash: string;
+  textHash: string;
+  metaHash: string;
+  aclHash: string;
+  parseFp: string;
+  chunkFp: string;
+  pipelineFp: string;
+  mediaType: string;
+  acl: string[];
+  title: string;
+  metadata: Record<string, unknown>;
+  subjects: string[];
+  text: string;
+  blocks: unknown[];
+  rawRef?: string | undefined;
+  simhash?: bigint | undefined;
+  /** Counts by PII kind, flags of the gates; never text. */
+  findings: Record<string, unknown>;
+  chunks: {
+    chunkId: string;
+    textHash: string;
+    start: number;
+    end: number;
+    page: number;
+    headingPath: string[];
+  }[];
+}
+
+/** Why a document was stopped; evidence holds offsets and counts. */
+export interface Stopped {
+  docId: string;
+  fence: bigint;
+  stage: string;
+  reason: string;
+  hides: boolean;
+  evidence: Record<string, unknown>;
+}
+
+/** One open intent of a batch with what is needed to carry it out. */
+export interface OpenWrite {
+  intentId: string;
+  generationId: string;
+  docId: string;
+  rev: number;
+  fence: bigint;
+  addRowIds: string[];
+  deleteRowIds: string[];
+  acl: string[];
+  aclHash: string;
+  title: string;
+  /** One entry per row to add, in chunk order. */
+  adds: { rowId: string; textHash: string; embedText: string; page: number }[];
+}
+
+/**
+ * Port of the ledger: the write protocol of etl.md §5 in Postgres. Every function may be repeated; a writer whose
+ * fence is stale changes nothing and learns it by being left out of the answer. Failures: `STORE_UNAVAILABLE`.
+ */
+export interface Ledger {
+  findSource: (tenant: string, sourceId: string) => Promise<SourceFacts | undefined>;
+  /** Generations of a collection that are written, live first. */
+  generations: (tenant: string, collectionId: string) => Promise<GenerationFacts[]>;
+  /**
+   * Records changes and applies what must hold at once (W4): deletes hide, narrowed access holds, in this transaction.
+   * A change known by (source, key, kind, version) is collapsed. Wakes the watcher once until it has looked.
+   * @returns how many were new, and a token that `isApplied` answers for
+   */
+  recordChanges: (
+    caller: Caller,
+    sourceId: string,
+    changes: readonly ChangeRecord[],
+  ) => Promise<{ recorded: number; changeToken: string }>;
+  /** Claims for 15 minutes what is due, by priority and order; again with the same batch: what it holds already. */
+  claimBatch: (claim: {
+    tenant: string;
+    sourceId: string;
+    batchId: string;
+    maxDocuments: number;
+    maxBytes: number;
+  }) => Promise<ClaimedDocument[]>;
+  renewClaims: (tenant: string, batchId: string) => Promise<void>;
+  /** Rungs 1 to 3: nothing changed; tokens and hashes are stored, the changes are APPLIED, claims end. */
+  settleUnchanged: (
+    tenant: string,
+    batchId: string,
+    documents: readonly {
+      docId: string;
+      fence: bigint;
+      sourceToken: string;
+      rawHash?: string | undefined;
+    }[],
+  ) => Promise<{ docId: string }[]>;
+  /** INTENT, in one transaction: takes `rev`, writes PREPARED revision, chunk list and one intent per generation. */
+  recordIntents: (
+    tenant: string,
+    batchId: string,
+    revisions: readonly PreparedRevision[],
+  ) => Promise<{ docId: string; rev: number }[]>;
+  /** INTENT of a deletion: every row of the document in every generation. */
+  recordDeletions: (
+    tenant: string,
+    batchId: string,
+    documents: readonly { docId: string; fence: bigint; seq: bigint }[],
+  ) => Promise<void>;
+  /** What the batch still has to write. */
+  openWrites: (tenant: string, batchId: string) => Promise<OpenWrite[]>;
+  /** COMMIT by compare-and-swap on the fence: live revision, manifests, hashes, DONE intents, APPLIED changes, outbox, audit leaf. */
+  commit: (
+    tenant: string,
+    batchId: string,
+    documents: readonly { docId: string; fence: bigint; rev: number }[],
+  ) => Promise<{ docId: string }[]>;
+  /** Quarantines; the earlier revision keeps serving, stale — or is hidden where the gate is about access. */
+  quarantine: (tenant: string, batchId: string, stopped: readonly Stopped[]) => Promise<void>;
+  /** Clears `wake_pending` and answers what is due now. */
+  backlog: (
+    tenant: string,
+    sourceId: string,
+  ) => Promise<{ pending: number; claimed: number; oldestMs: number }>;
+}
