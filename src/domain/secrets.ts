@@ -37,6 +37,8 @@ export interface Secrets {
   pseudonymKey(tenant: string, version?: number): Promise<KeyVersion>;
   /** The AES-256-GCM key of a tenant's stored fields. */
   fieldKey(tenant: string, version?: number): Promise<KeyVersion>;
+  /** The key that a tenant's document ids are made with. It never rotates: ids would change. */
+  documentIdKey(tenant: string): Promise<Secret>;
   /** The Ed25519 public key (SPKI PEM) that approval decisions are checked with, by the key id of the decision. */
   approvalPublicKey(keyId: string): Promise<string>;
 }

@@ -10,6 +10,9 @@ export type Tx = Prisma.TransactionClient;
 /** A row of a hand-written query, before it is mapped. */
 export type SqlRow = Record<string, unknown>;
 
+/** One statement of a batch. */
+export type Query = (sql: string, values?: unknown[]) => Promise<SqlRow[]>;
+
 /** One role's access to Postgres. Nothing in it reaches a row without a tenant. */
 export interface Database {
   /** Runs `work` in one transaction under `tenant`; commits when it resolves, rolls back when it throws. */
@@ -19,6 +22,11 @@ export interface Database {
    * Never call it with SQL that does not.
    */
   call: (sql: string, values: unknown[]) => Promise<SqlRow[]>;
+  /**
+   * One transaction of hand-written statements over whole batches, under `tenant`: for sets, where Prisma would send a
+   * statement a row. Commits when `work` resolves, rolls back when it throws.
+   */
+  batch: <T>(tenant: string, work: (query: Query) => Promise<T>) => Promise<T>;
   /** Every tenant's id, sorted: what background loops iterate over. */
   tenants: () => Promise<string[]>;
   /** Follows a NOTIFY channel until the signal aborts; reconnects by itself and calls `onReconnect` after each gap. */
@@ -154,6 +162,31 @@ export function openDatabase(options: OpenOptions): Database {
       throw translated(error);
     }
   };
+  const batch: Database['batch'] = async (tenant, work) => {
+    let client: pg.PoolClient | undefined;
+    let broken: Error | undefined;
+    try {
+      const held = (client = await pool.connect());
+      await held.query('begin');
+      try {
+        await held.query(`select set_config('app.tenant', $1, true)`, [tenant]);
+        const result = await work(
+          async (sql, values = []) => (await held.query<SqlRow>(sql, values)).rows,
+        );
+        await held.query('commit');
+        return result;
+      } catch (error) {
+        await held.query('rollback').catch((lost: unknown) => {
+          broken = lost instanceof Error ? lost : new Error(String(lost));
+        });
+        throw error;
+      }
+    } catch (error) {
+      throw translated(error);
+    } finally {
+      client?.release(broken);
+    }
+  };
   const listen: Database['listen'] = async (channel, handlers, signal) => {
     let connectedOnce = false;
     while (!signal.aborted) {
@@ -169,6 +202,7 @@ export function openDatabase(options: OpenOptions): Database {
   return {
     withTenant,
     call,
+    batch,
     listen,
     tenants: async () =>
       (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),

@@ -56,15 +56,20 @@ export const createRelayStore = (db: Database) => ({
     const rows = await db.call(
       `update wake set claimed_at = now() where (tenant_id, fact_id) in (
          select tenant_id, fact_id from wake
-         where delivered_at is null and created_at < now() - interval '2 seconds'
+         where delivered_at is null
+           and (created_at < now() - interval '2 seconds' or start->>'startedBy' = 'relay')
            and (claimed_at is null or claimed_at < now() - interval '10 seconds')
          order by created_at limit $1 for update skip locked)
-       returning tenant_id, fact_id, workflow_id`,
+       returning tenant_id, fact_id, workflow_id, start`,
       [limit],
     );
     return rows.map((row) => ({
       tenant: String(row.tenant_id),
-      wake: { workflowId: String(row.workflow_id), factId: String(row.fact_id) },
+      wake: {
+        workflowId: String(row.workflow_id),
+        factId: String(row.fact_id),
+        ...(row.start === null ? {} : { start: row.start as StartRequest }),
+      },
     }));
   },
   markStarted: async (tenant: string, workflowId: string): Promise<void> => {

@@ -2,7 +2,7 @@ import { canonicalJson, digestOf, equalSecrets } from '../../domain/digest.js';
 import { PlatformError } from '../../domain/errors.js';
 import { MAX_TEMPORAL_PAYLOAD_BYTES } from '../../domain/units.js';
 import type { AuditFacts } from '../../domain/audit/contract.js';
-import type { StartRequest } from '../../domain/events/contract.js';
+import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
 import type { Caller, Change, Outcome } from '../../domain/events/change.js';
 import type { Database, Tx } from './database.js';
 import { newId } from './new-id.js';
@@ -52,6 +52,13 @@ async function writeStart(tx: Tx, tenant: string, start: StartRequest): Promise<
   if (start.startedBy === 'relay') await tx.$executeRaw`select pg_notify('intent', '')`;
 }
 
+async function writeWake(tx: Tx, tenant: string, wake: WakeRequest): Promise<void> {
+  const start = wake.start === undefined ? null : JSON.stringify(wake.start);
+  await tx.$executeRaw`insert into wake (tenant_id, fact_id, workflow_id, start)
+    values (${tenant}, ${wake.factId}, ${wake.workflowId}, ${start}::jsonb) on conflict do nothing`;
+  if (wake.start?.startedBy === 'relay') await tx.$executeRaw`select pg_notify('intent', '')`;
+}
+
 /** Appends one entry to the tenant's audit chain. The last statement of a transaction, because it locks the head. */
 export async function appendAudit(tx: Tx, caller: Caller, facts: AuditFacts): Promise<number> {
   const entry = canonicalJson({
@@ -82,8 +89,7 @@ export function mutate<B>(
     const { starts = [], wakes = [], events = [] } = change;
     for (const start of starts) await writeStart(tx, caller.tenant, start);
     for (const wake of wakes) {
-      await tx.$executeRaw`insert into wake (tenant_id, fact_id, workflow_id)
-        values (${caller.tenant}, ${wake.factId}, ${wake.workflowId}) on conflict do nothing`;
+      await writeWake(tx, caller.tenant, wake);
     }
     for (const event of events) {
       await tx.outbox.create({

@@ -131,6 +131,11 @@ export function createFileSecrets(folder: string): Secrets {
     pepper: (version) => keys(folder, 'pepper', version),
     pseudonymKey: async (tenant, version) => keys(ofTenant(tenant), 'pseudonym', version),
     fieldKey: async (tenant, version) => keys(ofTenant(tenant), 'field', version),
+    documentIdKey: async (tenant) => {
+      const folder = ofTenant(tenant);
+      await keys(folder, 'document-id');
+      return (await keys(folder, 'document-id', 1)).key;
+    },
     approvalPublicKey: async (keyId) => {
       if (!approvalKeyId.test(keyId)) throw refused('not an approval key id');
       return publicKeys(keyId, async () => {

@@ -28,6 +28,32 @@ function attributesOf(tenant: string, start: StartRequest): TypedSearchAttribute
 const isOver = (error: unknown): boolean =>
   error instanceof WorkflowNotFoundError || /already completed|not found/i.test(String(error));
 
+/** Everything about a start that says how it is seen and scheduled, not whether it happens. */
+const shownOptions = (tenant: string, start: StartRequest) => ({
+  staticSummary: start.options.summary,
+  typedSearchAttributes: attributesOf(tenant, start),
+  priority: { priorityKey: start.options.priorityKey, fairnessKey: tenant },
+  ...(start.options.workflowTaskTimeoutMs === undefined
+    ? {}
+    : { workflowTaskTimeout: start.options.workflowTaskTimeoutMs }),
+  ...(start.options.executionTimeoutMs === undefined
+    ? {}
+    : { workflowExecutionTimeout: start.options.executionTimeoutMs }),
+});
+
+/** An entity lives as long as there is something to look at: one that has ended begins again under its id. */
+async function signalEntity(client: Client, start: StartRequest): Promise<void> {
+  await client.workflow.signalWithStart(start.workflowType, {
+    workflowId: start.workflowId,
+    taskQueue: start.taskQueue,
+    args: [start.input],
+    signal: 'changesRecorded',
+    signalArgs: [],
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    ...shownOptions(start.input.tenant, start),
+  });
+}
+
 /**
  * The starter of committed intents. Reuse `REJECT_DUPLICATE` and conflict `USE_EXISTING` make a repeated start answer
  * with the first run; "already started" is success. Eager start stays off: it ignores worker versions.
@@ -35,7 +61,6 @@ const isOver = (error: unknown): boolean =>
 export function createStarter(client: Client): Starter {
   return {
     startWorkflow: async (tenant, start) => {
-      const { options } = start;
       try {
         await client.workflow.start(start.workflowType, {
           workflowId: start.workflowId,
@@ -43,21 +68,14 @@ export function createStarter(client: Client): Starter {
           args: [start.input],
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           workflowIdConflictPolicy: 'USE_EXISTING',
-          staticSummary: options.summary,
-          typedSearchAttributes: attributesOf(tenant, start),
-          priority: { priorityKey: options.priorityKey, fairnessKey: tenant },
-          ...(options.workflowTaskTimeoutMs === undefined
-            ? {}
-            : { workflowTaskTimeout: options.workflowTaskTimeoutMs }),
-          ...(options.executionTimeoutMs === undefined
-            ? {}
-            : { workflowExecutionTimeout: options.executionTimeoutMs }),
+          ...shownOptions(tenant, start),
         });
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
     },
-    wakeWorkflow: async ({ workflowId, factId }) => {
+    wakeWorkflow: async ({ workflowId, factId, start }) => {
+      if (start !== undefined) return signalEntity(client, start);
       try {
         await client.workflow.getHandle(workflowId).startUpdate('wake', {
           args: [{ factId }],

@@ -1,4 +1,4 @@
-import type { Caller } from '../events/change.js';
+import type { Caller, Outcome } from '../events/change.js';
 
 /** How a change came in; decides the order in which it is claimed. */
 export type ChangeKind = 'upsert' | 'delete' | 'acl';
@@ -17,6 +17,8 @@ export interface ChangeRecord {
   /** Artifact with the bytes; push sources only. */
   contentRef?: string | undefined;
   content?: PushedContent | undefined;
+  /** Size of the bytes where the source says it; a claim counts 8 KiB where it does not. */
+  bytes?: number | undefined;
   changedAtMs?: number | undefined;
   priority: ChangePriority;
 }
@@ -105,6 +107,11 @@ export interface ClaimedDocument {
   standing: Standing;
   /** PREPARED by an earlier try of the same batch: only embedding and writing are left. */
   prepared: boolean;
+  /**
+   * A revision after the live one was begun and not committed, so that rows of the live one may be gone: the rungs that
+   * end in "unchanged" do not hold; read, parse and record an intent.
+   */
+  inDoubt: boolean;
 }
 
 /** A new revision on its way in: what INTENT writes. */
@@ -129,6 +136,8 @@ export interface PreparedRevision {
   blocks: unknown[];
   rawRef?: string | undefined;
   simhash?: bigint | undefined;
+  /** Tokens of the people the revision speaks of, found or declared. */
+  mentions?: { subjectHmac: string; declared: boolean }[] | undefined;
   /** Counts by PII kind, flags of the gates; never text. */
   findings: Record<string, unknown>;
   chunks: {
@@ -138,6 +147,8 @@ export interface PreparedRevision {
     end: number;
     page: number;
     headingPath: string[];
+    /** What is embedded; kept sealed as what precedes the span, so that nothing is chunked again. */
+    embedText: string;
   }[];
 }
 
@@ -203,6 +214,10 @@ export interface Ledger {
       fence: bigint;
       sourceToken: string;
       rawHash?: string | undefined;
+      /** Where the way to the same text or chunks is a new one. */
+      parseFp?: string | undefined;
+      chunkFp?: string | undefined;
+      pipelineFp?: string | undefined;
     }[],
   ) => Promise<{ docId: string }[]>;
   /** INTENT, in one transaction: takes `rev`, writes PREPARED revision, chunk list and one intent per generation. */
@@ -211,6 +226,27 @@ export interface Ledger {
     batchId: string,
     revisions: readonly PreparedRevision[],
   ) => Promise<{ docId: string; rev: number }[]>;
+  /**
+   * Rung 5: access alone. The ledger holds it at once; stores follow by `accessCopies` and `markAccess`.
+   * The changes are APPLIED, claims end.
+   */
+  settleAccess: (
+    tenant: string,
+    batchId: string,
+    documents: readonly { docId: string; fence: bigint; acl: string[]; aclHash: string }[],
+  ) => Promise<{ docId: string }[]>;
+  /** Rows of a generation whose access copy is older than the ledger's, of these documents or of any. */
+  accessCopies: (
+    tenant: string,
+    generationId: string,
+    of: { docIds?: readonly string[] | undefined; limit: number },
+  ) => Promise<AccessCopy[]>;
+  /** The store's copies have this access now. */
+  markAccess: (
+    tenant: string,
+    generationId: string,
+    documents: readonly { docId: string; aclHash: string }[],
+  ) => Promise<void>;
   /** INTENT of a deletion: every row of the document in every generation. */
   recordDeletions: (
     tenant: string,
@@ -219,17 +255,183 @@ export interface Ledger {
   ) => Promise<void>;
   /** What the batch still has to write. */
   openWrites: (tenant: string, batchId: string) => Promise<OpenWrite[]>;
-  /** COMMIT by compare-and-swap on the fence: live revision, manifests, hashes, DONE intents, APPLIED changes, outbox, audit leaf. */
+  /**
+   * COMMIT by compare-and-swap on the fence: live revision, manifests, hashes, DONE intents, APPLIED changes, outbox, audit
+   * entry. Intents of generations that are not named stay open (W5); the live one must be among them.
+   */
   commit: (
     tenant: string,
     batchId: string,
-    documents: readonly { docId: string; fence: bigint; rev: number }[],
+    documents: readonly {
+      docId: string;
+      fence: bigint;
+      rev: number;
+      /** Generations that were written; undefined: all. */
+      generationIds?: readonly string[] | undefined;
+    }[],
   ) => Promise<{ docId: string }[]>;
+  /**
+   * Claims documents whose manifest in a generation is not at their live revision and records what is missing there:
+   * backfill of a new generation and catching up of one that failed. `openWrites` and `commit` carry it out.
+   * @returns how many were claimed; 0: none is left that nobody holds
+   */
+  claimLagging: (claim: {
+    tenant: string;
+    generationId: string;
+    batchId: string;
+    maxDocuments: number;
+  }) => Promise<{ claimed: number }>;
   /** Quarantines; the earlier revision keeps serving, stale — or is hidden where the gate is about access. */
   quarantine: (tenant: string, batchId: string, stopped: readonly Stopped[]) => Promise<void>;
+  /** {@link recordChanges} for the API: the answer is kept under the caller's key, the wake is in the outcome. */
+  submitChanges: (
+    caller: Caller,
+    sourceId: string,
+    changes: readonly ChangeRecord[],
+  ) => Promise<Outcome<{ recorded: number; changeToken: string }>>;
+  /** Whether nothing that was recorded with this token is waiting any more. @throws NOT_FOUND for an unknown token */
+  isApplied: (tenant: string, changeToken: string) => Promise<boolean>;
   /** Clears `wake_pending` and answers what is due now. */
   backlog: (
     tenant: string,
     sourceId: string,
   ) => Promise<{ pending: number; claimed: number; oldestMs: number }>;
+}
+
+/** A store's copy of a document's access that has to follow the ledger. */
+export interface AccessCopy {
+  docId: string;
+  rowIds: string[];
+  acl: string[];
+  aclHash: string;
+}
+
+/** What a search asks the ledger about its candidates; `rowIds` and `docIds` are two lists of one length. */
+export interface ReadQuery {
+  generationId: string;
+  rowIds: readonly string[];
+  docIds: readonly string[];
+  /** Principal tokens of the reader. */
+  principals: readonly string[];
+  purpose: string;
+}
+
+/** A candidate that passed: committed, visible, allowed. Places are UTF-16 units of the revision's text. */
+export interface ReadHit {
+  rowId: string;
+  docId: string;
+  rev: number;
+  chunkId: string;
+  start: number;
+  end: number;
+  /** 0 where there are no pages. */
+  page: number;
+  headingPath: string[];
+  title: string;
+  /** Hash of the embedded text of the chunk. */
+  textHash: string;
+  /** Since when the revision is older than its source because the newer one is quarantined. */
+  staleSince: string | undefined;
+}
+
+/** A span of a revision. Purpose and principals are checked like those of a search. */
+export interface SpanQuery {
+  docId: string;
+  rev: number;
+  start: number;
+  end: number;
+  principals: readonly string[];
+  purpose: string;
+}
+
+/** What reading needs from the ledger (etl.md §5 READ, §11). Failures: `STORE_UNAVAILABLE`. */
+export interface LedgerReads {
+  /** Drops what is not committed, hidden, deleted or not allowed; answers in the order of the candidates. */
+  readFilter: (tenant: string, query: ReadQuery) => Promise<ReadHit[]>;
+  /** @throws NOT_FOUND where the reader may not see it; REVISION_EXPIRED, REVISION_ERASED */
+  spanText: (
+    tenant: string,
+    query: SpanQuery,
+  ) => Promise<{ text: string; title: string; current: boolean }>;
+  /** How far a collection is behind its sources. */
+  freshness: (
+    tenant: string,
+    collectionId: string,
+  ) => Promise<{ oldestUnappliedMs: number; lastCompleteScanAt: string | undefined }>;
+}
+
+/** Vectors that cost money, and the right to make more of them. */
+export interface LedgerEmbeddings {
+  findVectors: (
+    tenant: string,
+    embedFp: string,
+    textHashes: readonly string[],
+  ) => Promise<Map<string, Float32Array>>;
+  saveVectors: (
+    tenant: string,
+    embedFp: string,
+    vectors: readonly { textHash: string; vector: Float32Array }[],
+  ) => Promise<void>;
+  /**
+   * Takes up to `want` tokens from the bucket that all workers share: at most one second's worth.
+   * @returns what was granted; `retryAfterMs` says when the bucket is worth asking again where it was less
+   */
+  leaseTokens: (
+    tenant: string,
+    embedFp: string,
+    bucket: { perSecond: number; burst: number; want: number },
+  ) => Promise<{ granted: number; retryAfterMs: number }>;
+}
+
+/** The right to write to a single-writer store. The epoch rises with every new holder and fences the one before. */
+export interface LedgerShards {
+  /** @returns undefined while another owner holds the lease */
+  acquireShard: (
+    tenant: string,
+    lease: { generationId: string; shard: number; owner: string; leaseMs: number },
+  ) => Promise<{ epoch: bigint } | undefined>;
+  /** @returns false where the lease was lost: stop writing */
+  renewShard: (
+    tenant: string,
+    lease: { generationId: string; shard: number; epoch: bigint; leaseMs: number },
+  ) => Promise<boolean>;
+  releaseShard: (
+    tenant: string,
+    lease: { generationId: string; shard: number; epoch: bigint },
+  ) => Promise<void>;
+}
+
+/** A generation to be made. */
+export interface NewGeneration {
+  generationId: string;
+  collectionId: string;
+  embedder: string;
+  embedSpec: Record<string, unknown>;
+  embedFp: string;
+  dims: number;
+  sink: string;
+  lexicalSink?: string | undefined;
+  gate?: Record<string, unknown> | undefined;
+}
+
+/** Generations and which of them answers. */
+export interface LedgerGenerations {
+  /** The first one of a collection is LIVE at once, others are BUILDING. @throws NOT_FOUND, GENERATION_BUILDING */
+  createGeneration: (
+    caller: Caller,
+    generation: NewGeneration,
+  ) => Promise<{ generationId: string; state: string; epoch: number }>;
+  /**
+   * Makes a BUILDING or HOLDING generation live; the one before is held. Only where every manifest of the target is at
+   * the live revision (W5).
+   * @throws NOT_FOUND, STALE_EPOCH, GENERATION_NOT_HELD, GENERATION_BUILDING where documents lag
+   */
+  flipGeneration: (
+    caller: Caller,
+    flip: { collectionId: string; generationId: string; epoch: number; holdMs: number },
+  ) => Promise<{ epoch: number }>;
+  /** Marks it DROPPED and forgets its manifests, intents and leases; the live one is refused with GENERATION_BUILDING. */
+  dropGeneration: (caller: Caller, generationId: string) => Promise<void>;
+  /** Documents of the collection whose manifest in this generation is not at their live revision. */
+  laggingDocuments: (tenant: string, generationId: string) => Promise<number>;
 }

@@ -29,10 +29,14 @@ export interface StartRequest {
   startedBy: 'api' | 'relay';
 }
 
-/** A running workflow that should look at a fact: the update `wake({factId})`. */
+/**
+ * A workflow that should look at a fact: the update `wake({factId})` of a running one. With `start` it is an entity that
+ * may not be running: the signal `changesRecorded` starts it where it is not.
+ */
 export interface WakeRequest {
   workflowId: string;
   factId: string;
+  start?: StartRequest | undefined;
 }
 
 /** One CloudEvent of the outbox: ids, states, verdicts and digests, never content. */
