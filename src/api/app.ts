@@ -15,11 +15,13 @@ const expressPath = (path: string): string =>
 function assertUnambiguous(routes: Route[]): void {
   const seen = new Set<string>();
   for (const { spec } of routes) {
-    for (const name of [`${spec.method} ${spec.path}`, `operation ${spec.operation}`]) {
+    const { operation } = spec;
+    for (const name of [`${spec.method} ${spec.path}`, `operation ${operation}`]) {
       if (seen.has(name)) throw new Error(`registered twice: ${name}`);
       seen.add(name);
     }
-    if (spec.permission === undefined) throw new Error(`${spec.operation} declares no permission`);
+    if (spec.permission === undefined && spec.public === undefined)
+      throw new Error(`${operation} declares no permission`);
   }
 }
 

@@ -37,7 +37,7 @@ function problemsOf(route: Route): Map<number, ErrorCode[]> {
   const codes = new Set<ErrorCode>([
     ...everywhere,
     ...(mutates(spec)
-      ? [...withBody, ...withKey]
+      ? [...withBody, ...(spec.public === undefined ? withKey : [])]
       : spec.query !== undefined
         ? (['INVALID_REQUEST'] as const)
         : []),
@@ -82,7 +82,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
   const parameters = {
     ...(spec.params === undefined ? {} : { path: spec.params as z.ZodObject }),
     ...(spec.query === undefined ? {} : { query: spec.query as z.ZodObject }),
-    ...(mutates(spec)
+    ...(mutates(spec) && spec.public === undefined
       ? {
           header: z.object({
             'Idempotency-Key': headers.key,
@@ -114,7 +114,10 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     tags: [spec.operation.split('.')[0] ?? spec.operation],
     summary: spec.summary,
     ...(spec.description === undefined ? {} : { description: spec.description }),
-    ...(spec.permission === 'any' ? {} : { 'x-permission': spec.permission }),
+    ...(spec.permission === undefined || spec.permission === 'any'
+      ? {}
+      : { 'x-permission': spec.permission }),
+    ...(spec.public === undefined ? {} : { 'x-public': spec.public, security: [] }),
     ...(spec.example === undefined ? {} : { 'x-example': spec.example }),
     requestParams: parameters,
     ...(content === undefined ? {} : { requestBody: { required: true, content } }),

@@ -37,8 +37,47 @@ export interface Reply<R> {
   headers?: Record<string, string>;
 }
 
+/** A request that proves itself: what the proof may be made of. */
+export interface SignedRequest {
+  params: Readonly<Record<string, unknown>>;
+  header: (name: string) => string | undefined;
+  /** The body exactly as it was sent. */
+  bytes: Uint8Array;
+}
+
+/** Who a signed request comes from, and the key under which its answer is kept. */
+export interface SignedCaller {
+  tenant: string;
+  subject: string;
+  idempotencyKey: string;
+}
+
+/** Who may call: whoever holds a permission, or anyone whose request proves itself. */
+export type RouteAccess =
+  | {
+      /** `any` needs a valid key and nothing else. */
+      permission: Permission | 'any';
+      public?: never;
+      identify?: never;
+    }
+  | {
+      permission?: never;
+      /** Why no API key is asked for. */
+      public: string;
+      /** Called with the raw body before anything of it is parsed. @throws the refusal */
+      identify: (request: SignedRequest) => Promise<SignedCaller>;
+    };
+
 /** One endpoint: everything the server, the OpenAPI document and the CLI know of it. */
-export interface RouteSpec<
+export type RouteSpec<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+> = RouteAccess & RouteFacts<P, Q, B, R>;
+
+/** What an endpoint is, whoever may call it. */
+interface RouteFacts<
   P extends z.ZodType,
   Q extends z.ZodType,
   B extends z.ZodType,
@@ -51,8 +90,6 @@ export interface RouteSpec<
   operation: `${string}.${string}`;
   summary: string;
   description?: string;
-  /** `any` needs a valid key and nothing else. */
-  permission: Permission | 'any';
   params?: P;
   query?: Q;
   /** JSON body; strict: unknown keys are refused with their pointer. */
@@ -84,7 +121,7 @@ export interface Route {
   spec: RouteSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType>;
 }
 
-/** Registers one endpoint. The permission is required by type: a route without one does not compile. */
+/** Registers one endpoint. A route with neither a permission nor a reason to be public does not compile. */
 export function route<
   P extends z.ZodType,
   Q extends z.ZodType,

@@ -1,4 +1,4 @@
-import { json, type Request, type RequestHandler, type Response } from 'express';
+import { json, raw, type Request, type RequestHandler, type Response } from 'express';
 import type { Principal } from '../domain/access/principal.js';
 import type { AuditFacts } from '../domain/audit/contract.js';
 import { digestOf, sha256 } from '../domain/digest.js';
@@ -28,14 +28,18 @@ export interface EdgeDeps {
 const DEFAULT_BODY_BYTES = 262_144;
 const MAX_WAIT_S = 30;
 
+/** Who sends a request, and what came with the proof of it. */
+interface Who {
+  principal: Principal;
+  requestId: string;
+  /** Of a request that proved itself. */
+  signed?: { idempotencyKey: string; bytes: Uint8Array } | undefined;
+}
+
 /** Identity and idempotency scope of a request; the body hash covers `content`. */
-function callerOf(
-  request: Request,
-  context: { route: Route; who: { principal: Principal; requestId: string } },
-  content: unknown,
-): Caller {
+function callerOf(request: Request, context: { route: Route; who: Who }, content: unknown): Caller {
   const { route } = context;
-  const { principal, requestId } = context.who;
+  const { principal, requestId, signed } = context.who;
   const caller: Caller = {
     tenant: principal.tenant,
     actor: {
@@ -47,7 +51,7 @@ function callerOf(
     requestId,
   };
   if (!mutates(route.spec)) return caller;
-  const key = request.get('idempotency-key');
+  const key = signed?.idempotencyKey ?? request.get('idempotency-key');
   if (key === undefined || key.length === 0 || key.length > 255) {
     throw new PlatformError(
       'IDEMPOTENCY_KEY_REQUIRED',
@@ -70,6 +74,26 @@ function waitMsOf(header: string | undefined): number {
   return seconds === undefined ? 0 : Math.min(Number(seconds), MAX_WAIT_S) * 1000;
 }
 
+const readRaw = (request: Request, response: Response, limit: number): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    raw({ limit, inflate: false, type: () => true })(request, response, (error?: unknown) => {
+      if (error !== undefined)
+        reject(error instanceof Error ? error : new Error('unreadable body'));
+      else resolve(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+    });
+  });
+
+/** The JSON of bytes that were read already. @throws INVALID_REQUEST */
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new PlatformError('INVALID_REQUEST', 'The request body is not valid JSON.', {
+      errors: [{ pointer: '', code: 'invalid_json' }],
+    });
+  }
+}
+
 const parseJson = (request: Request, response: Response, limit: number): Promise<unknown> =>
   new Promise((resolve, reject) => {
     if (request.get('content-encoding') !== undefined) {
@@ -89,8 +113,13 @@ const parseJson = (request: Request, response: Response, limit: number): Promise
   });
 
 /** Parses path, query and body; every wrong field of all three is named at once. */
-async function parseRequest(request: Request, response: Response, route: Route) {
-  const { spec } = route;
+async function parseRequest(
+  request: Request,
+  response: Response,
+  context: { route: Route; who: Who },
+) {
+  const { spec } = context.route;
+  const { signed } = context.who;
   const params = spec.params?.safeParse(request.params) ?? { success: true as const, data: {} };
   if (!params.success && !mutates(spec)) {
     throw new PlatformError('NOT_FOUND', 'There is nothing of this id here.');
@@ -99,7 +128,9 @@ async function parseRequest(request: Request, response: Response, route: Route) 
   const raw =
     spec.body === undefined
       ? undefined
-      : await parseJson(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
+      : signed !== undefined
+        ? jsonOf(signed.bytes)
+        : await parseJson(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
   const body = spec.body?.safeParse(raw ?? {});
   const errors = [
     ...(params.success ? [] : fieldErrors(params.error, ['path'])),
@@ -142,14 +173,15 @@ async function carryOut(deps: EdgeDeps, tenant: string, reply: Reply<unknown>): 
 async function answer(
   request: Request,
   response: Response,
-  context: { route: Route; deps: EdgeDeps; who: { principal: Principal; requestId: string } },
+  context: { route: Route; deps: EdgeDeps; who: Who },
 ) {
   const { route, deps, who } = context;
-  const parsed = await parseRequest(request, response, route);
+  const parsed = await parseRequest(request, response, context);
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   const routeRequest: RouteRequest<unknown, unknown, unknown> = {
-    ...who,
+    principal: who.principal,
+    requestId: who.requestId,
     params: parsed.params,
     query: parsed.query,
     body: parsed.body,
@@ -211,6 +243,36 @@ async function refuse(
     .send(JSON.stringify(problemOf(refusal, requestId)));
 }
 
+/** Who sends a request: the holder of a key or, where the route is public, whoever the raw body proves. */
+async function identify(
+  request: Request,
+  response: Response,
+  context: { route: Route; deps: EdgeDeps; requestId: string },
+): Promise<Who> {
+  const { route, deps, requestId } = context;
+  const { spec } = route;
+  if (spec.public === undefined) {
+    const principal = await deps.authenticate(request.get('authorization'));
+    if (principal === undefined)
+      throw new PlatformError('UNAUTHENTICATED', 'A valid API key is needed.');
+    return { principal, requestId };
+  }
+  const bytes = await readRaw(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
+  const header = (name: string): string | undefined => request.get(name);
+  const proven = await spec.identify({ params: request.params, header, bytes });
+  const principal: Principal = {
+    tenant: proven.tenant,
+    subject: proven.subject,
+    name: proven.subject,
+    kind: 'service',
+    roles: [],
+    permissions: new Set(),
+    env: 'prod',
+    via: 'signature',
+  };
+  return { principal, requestId, signed: { idempotencyKey: proven.idempotencyKey, bytes } };
+}
+
 /** The Express handler of one route: identify → authorise → parse → call → carry out → answer. */
 export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
   return async (request, response) => {
@@ -226,11 +288,8 @@ export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
       ),
     );
     try {
-      const principal = await deps.authenticate(request.get('authorization'));
-      if (principal === undefined) {
-        throw new PlatformError('UNAUTHENTICATED', 'A valid API key is needed.');
-      }
-      const { permission } = route.spec;
+      const who = await identify(request, response, { route, deps, requestId });
+      const { principal } = who;
       caller = {
         tenant: principal.tenant,
         actor: {
@@ -241,12 +300,17 @@ export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
         },
         requestId,
       };
-      if (permission !== 'any' && !principal.permissions.has(permission)) {
+      const { permission } = route.spec;
+      if (
+        permission !== undefined &&
+        permission !== 'any' &&
+        !principal.permissions.has(permission)
+      ) {
         throw new PlatformError('FORBIDDEN', `This needs the permission ${permission}.`, {
           extensions: { permission },
         });
       }
-      await answer(request, response, { route, deps, who: { principal, requestId } });
+      await answer(request, response, { route, deps, who });
     } catch (error) {
       let refusal = asPlatformError(error);
       if (response.headersSent) return;

@@ -15,7 +15,7 @@ import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
 import { findOrRefuse } from './find-or-refuse.js';
-import { receiveUpload } from './receive-upload.js';
+import { receiveUpload } from '../receive-upload.js';
 
 /** Ragged rows that a refusal lists. */
 const LISTED_ROWS = 20;

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import busboy from 'busboy';
 import type { Request } from 'express';
-import { PlatformError } from '../../domain/errors.js';
+import { PlatformError } from '../domain/errors.js';
 
 /** How a multipart body is read: the field `options`, then one file. */
 export interface Upload<R> {
@@ -11,7 +11,14 @@ export interface Upload<R> {
   /** Aborts when the caller is gone or the process stops. */
   signal: AbortSignal;
   /** Called when the file begins; it reads the file to its end, or throws to refuse the upload. */
-  onFile: (optionsText: string, file: AsyncIterable<Uint8Array>) => Promise<R>;
+  onFile: (optionsText: string, file: AsyncIterable<Uint8Array>, part: UploadPart) => Promise<R>;
+}
+
+/** What the form says of its file. */
+export interface UploadPart {
+  filename: string | undefined;
+  /** Content type of the part; `application/octet-stream` or `text/plain` where the sender knew none. */
+  mediaType: string;
 }
 
 /** Form field names, part headers and the options themselves, beside the file. */
@@ -77,7 +84,7 @@ function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
     else if (info.valueTruncated) refuse(invalid('/options', 'is larger than 256 KiB'));
     else optionsText = value;
   });
-  form.on('file', (name, stream) => {
+  form.on('file', (name, stream, info) => {
     const wrong =
       name !== 'file'
         ? invalid(`/${name}`, 'this file is not part of the form')
@@ -95,7 +102,8 @@ function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
     file = stream;
     // Whoever reads the file gets its error; a reader that stopped early has a reason of its own.
     stream.on('error', () => undefined);
-    work = upload.onFile(optionsText ?? '', stream as AsyncIterable<Uint8Array>);
+    const part = { filename: info.filename as string | undefined, mediaType: info.mimeType };
+    work = upload.onFile(optionsText ?? '', stream as AsyncIterable<Uint8Array>, part);
     work.catch((error: unknown) =>
       refuse(error instanceof Error ? error : new Error(String(error))),
     );
