@@ -199,7 +199,7 @@ describe('egress', () => {
       response.end('proxy');
     });
     const port = await serve((_, response) => response.end('direct'));
-    const environment = Reflect.get(process, 'env') as NodeJS.ProcessEnv;
+    const environment = Reflect.get<NodeJS.Process, 'env'>(process, 'env');
     Object.assign(environment, {
       HTTP_PROXY: `http://127.0.0.1:${proxy}`,
       http_proxy: `http://127.0.0.1:${proxy}`,
