@@ -9,7 +9,9 @@ export interface SinkCaps {
   nativeBm25: boolean;
   alias: boolean;
   filter: 'pre' | 'post';
+  /** Adds and deletes of one `replaceRows` together. */
   maxRows: number;
+  /** Vectors (4 bytes a dimension), text and metadata of one `replaceRows`, in UTF-8. */
   maxBytes: number;
   maxMetadataBytes: number;
   maxDims: number;
@@ -17,7 +19,10 @@ export interface SinkCaps {
   verifiableErase: boolean;
 }
 
-/** One generation of one tenant: everything in it was embedded the same way. */
+/**
+ * One generation of one tenant: everything in it was embedded the same way. 0 dimensions: text alone, vectors of its
+ * rows are empty (the lexical companion of a store without BM25).
+ */
 export interface GenerationSpec {
   tenant: string;
   generationId: string;
@@ -133,10 +138,11 @@ export interface VectorSink {
     /** Exact search instead of the index (recall probe). */
     exact?: boolean | undefined;
   }) => Promise<Hit[]>;
-  physicallyErase: (rowIds: readonly string[]) => Promise<EraseReport>;
+  /** Removes rows with their bytes. Under the shard lease where `caps.writers` is `single`. */
+  physicallyErase: (rowIds: readonly string[], epoch?: bigint) => Promise<EraseReport>;
   stats: () => Promise<SinkStats>;
   /** Merges new rows into the indexes and removes old versions; only under the shard lease. */
-  compact?: (() => Promise<void>) | undefined;
+  compact?: ((epoch?: bigint) => Promise<void>) | undefined;
 }
 
 /** Port of a store of generations. */
