@@ -1,0 +1,139 @@
+import type { Ledger, OpenWrite } from '../../domain/etl/ledger.js';
+import type { SqlRow } from './database.js';
+import {
+  all,
+  loadStanding,
+  optional,
+  readJson,
+  sealed,
+  type ChunkPath,
+  type LedgerParts,
+  type RevisionHead,
+} from './etl-rows.js';
+import { writeIntents } from './etl-intents.js';
+
+/** The newest open intent of each document and generation that the batch holds, with its revision. */
+const openOf = `
+  select distinct on (i.doc_id, i.generation_id) i.intent_id, i.generation_id, i.doc_id, i.rev, d.fence, i.row_ids,
+    i.add_row_ids, i.delete_row_ids, i.batch_id,
+    case when d.live_rev = i.rev then d.acl else r.acl end as acl,
+    case when d.live_rev = i.rev then d.acl_hash else r.acl_hash end as acl_hash,
+    case when cardinality(i.add_row_ids) > 0 then r.head_enc end as head_enc,
+    case when cardinality(i.add_row_ids) > 0 then r.text_enc end as text_enc,
+    case when cardinality(i.add_row_ids) > 0 then l.paths_enc end as paths_enc,
+    l.text_hashes, l.starts, l.ends, l.pages
+  from etl_document d
+  join etl_intent i on i.tenant_id = d.tenant_id and i.doc_id = d.doc_id and i.state = 'OPEN'
+  left join etl_revision r on r.tenant_id = d.tenant_id and r.doc_id = d.doc_id and r.rev = i.rev
+  left join etl_chunk_list l on l.tenant_id = d.tenant_id and l.doc_id = d.doc_id and l.rev = i.rev
+  where d.tenant_id = $1 and d.claim_batch = $2
+  order by i.doc_id, i.generation_id, i.rev desc`;
+
+/** What opening a revision yields; kept per document, because each generation adds the same chunks. */
+interface Opened {
+  title: string;
+  text: string;
+  paths: ChunkPath[];
+}
+
+async function open(parts: LedgerParts, tenant: string, row: SqlRow): Promise<Opened> {
+  const of = { tenant, docId: String(row.doc_id), rev: Number(row.rev) };
+  const { decrypt } = parts.cipher;
+  if (row.head_enc === null || row.text_enc === null || row.paths_enc === null) {
+    return { title: '', text: '', paths: [] };
+  }
+  const head = await decrypt(sealed.revision('head_enc', of), row.head_enc as Buffer);
+  const text = await decrypt(sealed.revision('text_enc', of), row.text_enc as Buffer);
+  const paths = await decrypt(sealed.paths(of), row.paths_enc as Buffer);
+  return {
+    title: readJson<RevisionHead>(head).title,
+    text: text.toString('utf8'),
+    paths: readJson<ChunkPath[]>(paths),
+  };
+}
+
+function addsOf(row: SqlRow, { text, paths }: Opened): OpenWrite['adds'] {
+  const wanted = new Set(row.add_row_ids as string[]);
+  if (wanted.size === 0) return [];
+  const [hashes, starts, ends, pages] = [
+    row.text_hashes as string[],
+    row.starts as number[],
+    row.ends as number[],
+    row.pages as number[],
+  ];
+  return (row.row_ids as string[]).flatMap((rowId, at) => {
+    const path = paths[at];
+    if (!wanted.has(rowId) || path === undefined) return [];
+    const [, lead, whole] = path;
+    const embedText = whole === 1 ? lead : lead + text.slice(starts[at], ends[at]);
+    return [{ rowId, textHash: hashes[at] ?? '', embedText, page: pages[at] ?? 0 }];
+  });
+}
+
+/** What a batch still has to carry out, and how a generation catches up (etl.md §5, W5). */
+export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites' | 'claimLagging'> {
+  return {
+    openWrites: async (tenant, batchId) => {
+      const rows = await parts.db.batch(tenant, (query) => query(openOf, [tenant, batchId]));
+      const mine = rows.filter((row) => row.batch_id === batchId);
+      const opened = new Map<string, Promise<Opened>>();
+      return all(mine, async (row): Promise<OpenWrite> => {
+        const key = `${String(row.doc_id)}/${String(row.rev)}`;
+        const adds = row.add_row_ids as string[];
+        const nothing = Promise.resolve({ title: '', text: '', paths: [] });
+        const content = adds.length === 0 ? nothing : (opened.get(key) ?? open(parts, tenant, row));
+        if (adds.length > 0) opened.set(key, content);
+        const revision = await content;
+        return {
+          intentId: String(row.intent_id),
+          generationId: String(row.generation_id),
+          docId: String(row.doc_id),
+          rev: Number(row.rev),
+          fence: BigInt(String(row.fence)),
+          addRowIds: adds,
+          deleteRowIds: row.delete_row_ids as string[],
+          acl: (row.acl as string[] | null) ?? [],
+          aclHash: optional(row.acl_hash) ?? '',
+          title: revision.title,
+          adds: addsOf(row, revision),
+        };
+      });
+    },
+    claimLagging: ({ tenant, generationId, batchId, maxDocuments }) =>
+      parts.db.batch(tenant, async (query) => {
+        // A document with a later revision in doubt is left to the batch that finishes it.
+        const rows = await query(
+          `select d.doc_id, d.live_rev, d.next_rev, d.fence + 1 as fence, l.chunk_ids from etl_generation g
+           join etl_document d on d.tenant_id = g.tenant_id and d.collection_id = g.collection_id and d.claim_batch is null
+           left join etl_manifest m on m.tenant_id = $1 and m.generation_id = $2 and m.doc_id = d.doc_id
+           left join etl_chunk_list l on l.tenant_id = $1 and l.doc_id = d.doc_id and l.rev = d.live_rev
+           where g.tenant_id = $1 and g.generation_id = $2 and g.state <> 'DROPPED' and m.rev is distinct from d.live_rev
+             and not exists (select from etl_intent i where i.tenant_id = $1 and i.doc_id = d.doc_id and i.state = 'OPEN'
+               and i.rev > coalesce(d.live_rev, 0) and d.live_rev is not null)
+           order by d.doc_id limit $3 for update of d skip locked`,
+          [tenant, generationId, maxDocuments],
+        );
+        const docIds = rows.map((row) => String(row.doc_id));
+        const standings = await loadStanding(query, tenant, docIds);
+        await query(
+          `update etl_document set fence = fence + 1, claim_batch = $2, claim_until = now() + interval '15 minutes',
+             next_rev = case when live_rev is null then next_rev + 1 else next_rev end
+           where tenant_id = $1 and doc_id = any($3::uuid[])`,
+          [tenant, batchId, docIds],
+        );
+        await writeIntents(
+          query,
+          { tenant, batchId },
+          rows.map((row) => ({
+            docId: String(row.doc_id),
+            rev: Number(row.live_rev ?? row.next_rev),
+            fence: BigInt(String(row.fence)),
+            chunkIds: (row.chunk_ids as string[] | null) ?? [],
+            standing: standings.get(String(row.doc_id)) ?? { manifests: [], intents: [] },
+            generationIds: [generationId],
+          })),
+        );
+        return { claimed: rows.length };
+      }),
+  };
+}
