@@ -197,12 +197,16 @@ const named = (row: SqlRow) => ({
 });
 
 /** The token of a call: one of its changes, which shares its time of receipt with all others. */
-async function tokenOf(tx: Tx, tenant: string, sourceId: string, last: Arrival): Promise<string> {
+async function tokenOf(
+  tx: Tx,
+  of: { tenant: string; sourceId: string },
+  last: Arrival,
+): Promise<string> {
   const [row] = await tx.$queryRawUnsafe<SqlRow[]>(
     `select change_id from etl_change_event
      where tenant_id = $1 and source_id = $2 and key_hash = $3 and kind = $4 and source_version = $5`,
-    tenant,
-    sourceId,
+    of.tenant,
+    of.sourceId,
     last.keyHash,
     last.change.kind,
     last.change.sourceVersion,
@@ -272,7 +276,7 @@ async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Re
     status: 202,
     body: {
       recorded: taken.length,
-      changeToken: last === undefined ? '' : await tokenOf(tx, tenant, sourceId, last),
+      changeToken: last === undefined ? '' : await tokenOf(tx, call, last),
     },
     audit: {
       action: 'etl.changes-recorded',

@@ -270,6 +270,14 @@ async function insertRevisions(
       revisions.map(({ paths }) => paths),
     ],
   );
+}
+
+/** Who the revisions speak of; read only once they are live. */
+async function insertMentions(
+  query: Query,
+  tenant: string,
+  revisions: readonly { revision: PreparedRevision; rev: number }[],
+): Promise<void> {
   const mentions = revisions.flatMap(({ revision, rev }) =>
     (revision.mentions ?? []).map((mention) => ({ ...mention, docId: revision.docId, rev })),
   );

@@ -1,0 +1,222 @@
+import { canonicalJson, digestOf } from '../../domain/digest.js';
+import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
+import type { Ledger } from '../../domain/etl/ledger.js';
+import type { Query, SqlRow } from './database.js';
+import { endClaims } from './etl-intents.js';
+import { grouped, type LedgerParts } from './etl-rows.js';
+import { newId } from './new-id.js';
+
+const ACTOR: AuditActor = { subject: 'system', kind: 'system', roles: [], via: 'etl' };
+
+/** One audit entry for a batch; the last statement, because it locks the head of the chain. */
+export async function appendBatchAudit(query: Query, facts: AuditFacts): Promise<void> {
+  await query('select audit_append($1)', [canonicalJson({ ...facts, actor: ACTOR })]);
+}
+
+type Committed = Parameters<Ledger['commit']>[2][number];
+
+/** A document that may commit: what its intents say, by whether it moves to a revision or catches up with it. */
+interface Ready {
+  docId: string;
+  rev: number;
+  sourceId: string;
+  collectionId: string;
+  /** The live revision is this one already: only a generation catches up. */
+  caughtUp: boolean;
+  /** An intent without a revision: the document goes. */
+  deletion: boolean;
+  generationIds: string[];
+}
+
+const findReady = `
+  select d.doc_id, i.rev, i.gens, d.live_rev, d.source_id, d.collection_id, c.live_generation_id,
+    not exists (select from etl_revision r where r.tenant_id = $1 and r.doc_id = d.doc_id and r.rev = i.rev) as deletion
+  from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, rev int, gens text[])
+  join etl_document d on d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2
+  join etl_collection c on c.tenant_id = $1 and c.collection_id = d.collection_id
+  order by d.doc_id for update of d`;
+
+async function readyOf(
+  query: Query,
+  of: { tenant: string; batchId: string },
+  documents: readonly Committed[],
+): Promise<Ready[]> {
+  const input = documents.map(({ docId, fence, rev, generationIds }) => ({
+    docId,
+    fence: String(fence),
+    rev,
+    gens: generationIds ?? null,
+  }));
+  // A flip takes this row for itself: it sees every commit before it, and every commit after it sees the new generation.
+  await query(
+    `select 1 from etl_collection c where c.tenant_id = $1 and c.collection_id in (
+       select collection_id from etl_document where tenant_id = $1 and claim_batch = $2) for share`,
+    [of.tenant, of.batchId],
+  );
+  const rows = await query(findReady, [of.tenant, of.batchId, JSON.stringify(input)]);
+  const intents = grouped(
+    await query(
+      `select i.doc_id, i.generation_id from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int)
+       join etl_intent i on i.tenant_id = $1 and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
+       where not exists (select from etl_intent n where n.tenant_id = $1 and n.doc_id = i.doc_id
+         and n.generation_id = i.generation_id and n.state = 'OPEN' and n.rev > i.rev)`,
+      [of.tenant, JSON.stringify(input)],
+    ),
+  );
+  return rows.flatMap((row): Ready[] => {
+    const docId = String(row.doc_id);
+    const gens = row.gens as string[] | null;
+    const generationIds = (intents.get(docId) ?? [])
+      .map((intent) => String(intent.generation_id))
+      .filter((id) => gens === null || gens.includes(id));
+    const caughtUp = row.live_rev === row.rev;
+    const live = row.live_generation_id as string | null;
+    if (generationIds.length === 0) return [];
+    if (!caughtUp && live !== null && !generationIds.includes(live)) {
+      // A deletion that only one generation still has to carry out moves nothing in the live one.
+      if (!(row.deletion === true && row.live_rev === null)) return [];
+    }
+    return [
+      {
+        docId,
+        rev: Number(row.rev),
+        sourceId: String(row.source_id),
+        collectionId: String(row.collection_id),
+        caughtUp,
+        deletion: row.deletion === true,
+        generationIds,
+      },
+    ];
+  });
+}
+
+/** Later changes that are recorded and not applied keep what they hold at once (W4). */
+const moveDocuments = `
+  update etl_document d set live_rev = i.rev, raw_hash = r.raw_hash, text_hash = r.text_hash, meta_hash = r.meta_hash,
+    acl_hash = r.acl_hash, parse_fp = r.parse_fp, chunk_fp = r.chunk_fp, pipeline_fp = r.pipeline_fp,
+    source_token = r.source_token, seq = greatest(d.seq, r.seq), simhash = r.simhash, stale_since = null,
+    hidden_reason = case when d.hidden_reason like 'quarantine:%' then null else d.hidden_reason end,
+    deleted_at = case when p.deletes then d.deleted_at end,
+    acl = case when not p.waiting or 'public' = any (d.acl) then r.acl when 'public' = any (r.acl) then d.acl
+      else array(select a from unnest(d.acl) a where a = any (r.acl)) end,
+    updated_at = now()
+  from jsonb_to_recordset($2::jsonb) as i("docId" uuid, rev int)
+  join etl_revision r on r.tenant_id = $1 and r.doc_id = i."docId" and r.rev = i.rev
+  cross join lateral (
+    select count(*) > 0 as waiting, coalesce(bool_or(e.kind = 'delete'), false) as deletes from etl_change_event e
+    where e.tenant_id = $1 and e.doc_id = i."docId" and e.state = 'PENDING' and e.seq > r.seq) p
+  where d.tenant_id = $1 and d.doc_id = i."docId"`;
+
+const removeDocuments = `
+  update etl_document d set live_rev = null, deleted_at = coalesce(d.deleted_at, now()), stale_since = null,
+    source_token = null, raw_hash = null, text_hash = null, meta_hash = null, parse_fp = null, chunk_fp = null,
+    pipeline_fp = null, simhash = null, updated_at = now(),
+    seq = greatest(d.seq, (select max(e.seq) from etl_change_event e
+      where e.tenant_id = $1 and e.batch_id = d.claim_batch and e.doc_id = d.doc_id and e.state = 'CLAIMED'))
+  from jsonb_to_recordset($2::jsonb) as i("docId" uuid) where d.tenant_id = $1 and d.doc_id = i."docId"`;
+
+const manifests = `
+  insert into etl_manifest as m (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash)
+  select $1, i.generation_id, i.doc_id, i.rev, i.row_ids, case when x."caughtUp" then coalesce(d.acl_hash, '') else r.acl_hash end
+  from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int, gens text[], "caughtUp" boolean)
+  join etl_intent i on i.tenant_id = $1 and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
+    and i.generation_id = any (x.gens)
+  join etl_revision r on r.tenant_id = $1 and r.doc_id = x."docId" and r.rev = x.rev
+  join etl_document d on d.tenant_id = $1 and d.doc_id = x."docId"
+  on conflict (tenant_id, generation_id, doc_id) do update
+    set rev = excluded.rev, row_ids = excluded.row_ids, acl_hash = excluded.acl_hash`;
+
+const dropManifests = `
+  delete from etl_manifest m using jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
+  where m.tenant_id = $1 and m.doc_id = x."docId" and m.generation_id = any (x.gens)`;
+
+const finishIntents = `
+  update etl_intent i set state = 'DONE', done_at = now()
+  from jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
+  where i.tenant_id = $1 and i.doc_id = x."docId" and i.generation_id = any (x.gens) and i.state = 'OPEN'`;
+
+const moveRevisions = `
+  update etl_revision r set state = case when r.rev = x.rev then 'LIVE' else 'SUPERSEDED' end,
+    superseded_at = case when r.rev = x.rev then null else now() end
+  from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int)
+  where r.tenant_id = $1 and r.doc_id = x."docId" and r.state in ('LIVE', 'PREPARED') and r.rev <= x.rev`;
+
+const resolveItems = `
+  update etl_quarantine_item q set state = 'RESOLVED', updated_at = now()
+  where q.tenant_id = $1 and q.doc_id = any ($2::uuid[]) and q.state in ('OPEN', 'RETRIED')`;
+
+/** One event a source: which of its documents moved, and to which revision. */
+async function announce(
+  query: Query,
+  of: { tenant: string; batchId: string },
+  moved: readonly Ready[],
+): Promise<void> {
+  const sources = new Map<string, Ready[]>();
+  for (const one of moved) {
+    const group = sources.get(one.sourceId);
+    if (group === undefined) sources.set(one.sourceId, [one]);
+    else group.push(one);
+  }
+  const events = [...sources].map(([sourceId, documents]) => ({
+    eventId: newId('event'),
+    subject: sourceId,
+    data: {
+      sourceId,
+      collectionId: documents[0]?.collectionId,
+      batchId: of.batchId,
+      documents: documents.map(({ docId, rev, deletion }) => ({
+        id: docId,
+        ...(deletion ? { deleted: true } : { revision: rev }),
+      })),
+    },
+  }));
+  await query(
+    `insert into outbox (tenant_id, event_id, type, subject, data)
+     select $1, e."eventId", 'anneal.etl.indexed.v1', e.subject, e.data
+     from jsonb_to_recordset($2::jsonb) as e("eventId" text, subject text, data jsonb)`,
+    [of.tenant, JSON.stringify(events)],
+  );
+}
+
+async function commit(
+  query: Query,
+  of: { tenant: string; batchId: string },
+  documents: readonly Committed[],
+): Promise<{ docId: string }[]> {
+  const { tenant, batchId } = of;
+  const ready = await readyOf(query, of, documents);
+  if (ready.length === 0) return [];
+  const recordset = (rows: readonly Ready[]): string =>
+    JSON.stringify(rows.map(({ generationIds, ...row }) => ({ ...row, gens: generationIds })));
+  const step = async (sql: string, rows: readonly Ready[]): Promise<SqlRow[]> =>
+    rows.length === 0 ? [] : query(sql, [tenant, recordset(rows)]);
+  const moved = ready.filter(({ caughtUp }) => !caughtUp);
+  const gone = moved.filter(({ deletion }) => deletion);
+  const stay = ready.filter(({ deletion }) => !deletion);
+  await step(manifests, stay);
+  await step(dropManifests, gone);
+  await step(finishIntents, ready);
+  await step(
+    moveDocuments,
+    moved.filter(({ deletion }) => !deletion),
+  );
+  await step(removeDocuments, gone);
+  await step(moveRevisions, moved);
+  const docIds = ready.map(({ docId }) => docId);
+  await query(resolveItems, [tenant, moved.map(({ docId }) => docId)]);
+  await endClaims(query, { tenant, batchId, state: 'APPLIED' }, docIds);
+  if (moved.length > 0) await announce(query, of, moved);
+  const facts = ready.map(({ docId, rev, generationIds }) => ({ docId, rev, generationIds }));
+  await appendBatchAudit(query, {
+    action: 'etl.committed',
+    resource: { type: 'batch', id: batchId, digest: digestOf('anneal.etl.committed.v1', facts) },
+    after: { documents: ready.length, deleted: gone.length, caughtUp: ready.length - moved.length },
+  });
+  return docIds.map((docId) => ({ docId }));
+}
+
+/** COMMIT (etl.md §5): one transaction, compare-and-swap on the fence. */
+export const createEtlCommits = (parts: LedgerParts): Pick<Ledger, 'commit'> => ({
+  commit: (tenant, batchId, documents) =>
+    parts.db.batch(tenant, (query) => commit(query, { tenant, batchId }, documents)),
+});

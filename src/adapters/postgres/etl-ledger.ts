@@ -1,0 +1,18 @@
+import type { Ledger } from '../../domain/etl/ledger.js';
+import { createEtlChanges } from './etl-changes.js';
+import { createEtlClaims } from './etl-claims.js';
+import { createEtlCommits } from './etl-commits.js';
+import { createEtlIntents } from './etl-intents.js';
+import type { LedgerParts } from './etl-rows.js';
+import { createEtlSettlements } from './etl-settlements.js';
+import { createEtlWrites } from './etl-writes.js';
+
+/** The write ledger of etl.md §5 in Postgres: a few statements a batch, however many documents it holds. */
+export const createEtlLedger = (parts: LedgerParts): Ledger => ({
+  ...createEtlChanges(parts),
+  ...createEtlClaims(parts),
+  ...createEtlIntents(parts),
+  ...createEtlWrites(parts),
+  ...createEtlCommits(parts),
+  ...createEtlSettlements(parts),
+});

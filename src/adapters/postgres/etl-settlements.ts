@@ -1,0 +1,159 @@
+import type { Ledger } from '../../domain/etl/ledger.js';
+import type { Query } from './database.js';
+import { appendBatchAudit } from './etl-commits.js';
+import { endClaims, lockHeld } from './etl-intents.js';
+import type { LedgerParts } from './etl-rows.js';
+import { newId } from './new-id.js';
+
+type Batch = { tenant: string; batchId: string };
+
+async function settleUnchanged(
+  query: Query,
+  of: Batch,
+  documents: Parameters<Ledger['settleUnchanged']>[2],
+): Promise<{ docId: string }[]> {
+  await lockHeld(query, of, documents);
+  // In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short.
+  const rows = await query(
+    `update etl_document d set source_token = i."sourceToken", raw_hash = coalesce(i."rawHash", d.raw_hash),
+       parse_fp = coalesce(i."parseFp", d.parse_fp), chunk_fp = coalesce(i."chunkFp", d.chunk_fp),
+       pipeline_fp = coalesce(i."pipelineFp", d.pipeline_fp), seq = greatest(d.seq, e.seq), stale_since = null,
+       hidden_reason = case when d.hidden_reason like 'quarantine:%' then null else d.hidden_reason end,
+       deleted_at = case when exists (select from etl_change_event n where n.tenant_id = $1 and n.doc_id = d.doc_id
+         and n.state = 'PENDING' and n.kind = 'delete' and n.seq > e.seq) then d.deleted_at end
+     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, "sourceToken" text, "rawHash" text, "parseFp" text,
+       "chunkFp" text, "pipelineFp" text)
+     join etl_change_event e on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = i."docId" and e.state = 'CLAIMED'
+     where d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2
+       and d.live_rev is not null and not exists (select from etl_intent o where o.tenant_id = $1 and o.doc_id = d.doc_id
+         and o.state = 'OPEN' and o.rev > d.live_rev)
+     returning d.doc_id`,
+    [
+      of.tenant,
+      of.batchId,
+      JSON.stringify(documents.map((one) => ({ ...one, fence: String(one.fence) }))),
+    ],
+  );
+  const docIds = rows.map((row) => String(row.doc_id));
+  await endClaims(query, { ...of, state: 'APPLIED' }, docIds);
+  return docIds.map((docId) => ({ docId }));
+}
+
+async function settleAccess(
+  query: Query,
+  of: Batch,
+  documents: Parameters<Ledger['settleAccess']>[2],
+): Promise<{ docId: string }[]> {
+  await lockHeld(query, of, documents);
+  // A later change that waits has narrowed access already: what it holds stays.
+  const rows = await query(
+    `update etl_document d set acl_hash = i."aclHash", updated_at = now(),
+       acl = case when not exists (select from etl_change_event n where n.tenant_id = $1 and n.doc_id = d.doc_id
+           and n.state = 'PENDING' and n.seq > e.seq) or 'public' = any (d.acl) then i.acl
+         when 'public' = any (i.acl) then d.acl else array(select a from unnest(d.acl) a where a = any (i.acl)) end
+     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, acl text[], "aclHash" text)
+     join etl_change_event e on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = i."docId" and e.state = 'CLAIMED'
+     where d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2 returning d.doc_id`,
+    [
+      of.tenant,
+      of.batchId,
+      JSON.stringify(documents.map((one) => ({ ...one, fence: String(one.fence) }))),
+    ],
+  );
+  const docIds = rows.map((row) => String(row.doc_id));
+  if (docIds.length === 0) return [];
+  await endClaims(query, { ...of, state: 'APPLIED' }, docIds);
+  await appendBatchAudit(query, {
+    action: 'etl.access-changed',
+    resource: { type: 'batch', id: of.batchId },
+    after: { documents: docIds },
+  });
+  return docIds.map((docId) => ({ docId }));
+}
+
+async function quarantine(
+  query: Query,
+  of: Batch,
+  stopped: Parameters<Ledger['quarantine']>[2],
+): Promise<void> {
+  const held = await lockHeld(query, of, stopped);
+  const mine = stopped.filter(({ docId }) => held.has(docId));
+  if (mine.length === 0) return;
+  const rows = mine.map(({ docId, stage, reason, hides, evidence }) => ({
+    docId,
+    stage,
+    reason,
+    hides,
+    evidence,
+    itemId: newId('quarantineItem'),
+  }));
+  const input = JSON.stringify(rows);
+  // A document that is stopped again for the same reason has one open item, with the latest evidence.
+  await query(
+    `update etl_quarantine_item q set state = 'RESOLVED', updated_at = now()
+     from jsonb_to_recordset($2::jsonb) as i("docId" uuid)
+     where q.tenant_id = $1 and q.doc_id = i."docId" and q.state in ('OPEN', 'RETRIED')`,
+    [of.tenant, input],
+  );
+  await query(
+    `insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, rev, stage, reason, evidence, state)
+     select $1, i."itemId", d.source_id, d.collection_id, d.doc_id, d.live_rev, i.stage, i.reason, i.evidence, 'OPEN'
+     from jsonb_to_recordset($2::jsonb) as i("docId" uuid, "itemId" text, stage text, reason text, evidence jsonb)
+     join etl_document d on d.tenant_id = $1 and d.doc_id = i."docId"`,
+    [of.tenant, input],
+  );
+  await query(
+    `update etl_document d set updated_at = now(),
+       stale_since = case when d.live_rev is null then null else coalesce(d.stale_since, now()) end,
+       hidden_reason = case when i.hides then coalesce(d.hidden_reason, 'quarantine:' || i.reason) else d.hidden_reason end
+     from jsonb_to_recordset($2::jsonb) as i("docId" uuid, reason text, hides boolean)
+     where d.tenant_id = $1 and d.doc_id = i."docId"`,
+    [of.tenant, input],
+  );
+  const docIds = mine.map(({ docId }) => docId);
+  await endClaims(query, { ...of, state: 'QUARANTINED' }, docIds);
+  await appendBatchAudit(query, {
+    action: 'etl.quarantined',
+    resource: { type: 'batch', id: of.batchId },
+    after: { documents: rows.map(({ docId, stage, reason }) => ({ docId, stage, reason })) },
+  });
+}
+
+/** How a claim ends without a new revision (etl.md §3, §8). */
+export function createEtlSettlements(
+  parts: LedgerParts,
+): Pick<Ledger, 'settleUnchanged' | 'settleAccess' | 'accessCopies' | 'markAccess' | 'quarantine'> {
+  const { db } = parts;
+  return {
+    settleUnchanged: (tenant, batchId, documents) =>
+      db.batch(tenant, (query) => settleUnchanged(query, { tenant, batchId }, documents)),
+    settleAccess: (tenant, batchId, documents) =>
+      db.batch(tenant, (query) => settleAccess(query, { tenant, batchId }, documents)),
+    quarantine: (tenant, batchId, stopped) =>
+      db.batch(tenant, (query) => quarantine(query, { tenant, batchId }, stopped)),
+    accessCopies: (tenant, generationId, { docIds, limit }) =>
+      db.batch(tenant, async (query) => {
+        const rows = await query(
+          `select m.doc_id, m.row_ids, d.acl, d.acl_hash from etl_manifest m
+           join etl_document d on d.tenant_id = $1 and d.doc_id = m.doc_id
+           where m.tenant_id = $1 and m.generation_id = $2 and m.acl_hash is distinct from d.acl_hash
+             and d.acl_hash is not null and ($3::uuid[] is null or m.doc_id = any ($3)) order by m.doc_id limit $4`,
+          [tenant, generationId, docIds ?? null, limit],
+        );
+        return rows.map((row) => ({
+          docId: String(row.doc_id),
+          rowIds: row.row_ids as string[],
+          acl: row.acl as string[],
+          aclHash: String(row.acl_hash),
+        }));
+      }),
+    markAccess: (tenant, generationId, documents) =>
+      db.batch(tenant, async (query) => {
+        await query(
+          `update etl_manifest m set acl_hash = i."aclHash" from jsonb_to_recordset($3::jsonb) as i("docId" uuid, "aclHash" text)
+           where m.tenant_id = $1 and m.generation_id = $2 and m.doc_id = i."docId"`,
+          [tenant, generationId, JSON.stringify(documents)],
+        );
+      }),
+  };
+}
