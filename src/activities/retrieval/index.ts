@@ -1,0 +1,30 @@
+import type { Caller } from '../../domain/events/change.js';
+import { workflowCaller } from '../run-of.js';
+import { createMeasureRetrieval, type MeasureRetrievalDeps } from './measure-retrieval.js';
+
+/** What the activities of `retrieval` ask for. */
+export interface RetrievalActivitiesDeps extends MeasureRetrievalDeps {
+  /** PENDING or RUNNING → FAILED; one that is DONE keeps its report. Idempotent. */
+  failRetrievalEvaluation: (
+    caller: Caller,
+    evaluationId: string,
+    failure: { code: string; message: string },
+  ) => Promise<void>;
+}
+
+/** Activities of `retrieval`: measure a generation, and end what could not be measured. */
+export const createRetrievalActivities = (deps: RetrievalActivitiesDeps) => ({
+  measureRetrieval: createMeasureRetrieval(deps),
+  failRetrieval: (input: {
+    tenant: string;
+    evaluationId: string;
+    failure: { code: string; message: string };
+  }): Promise<void> =>
+    deps.failRetrievalEvaluation(workflowCaller(input.tenant), input.evaluationId, input.failure),
+});
+
+export { createEvalSet, type CreateEvalSetDeps } from './create-eval-set.js';
+export { createRetrieval, type Asking, type Retrieval } from './create-retrieval.js';
+export { measureFacts } from './measure-retrieval.js';
+export { probeRecall, type ProbedRecall } from './probe-recall.js';
+export type { RetrievalDeps, RetrievalObserver } from './retrieval-deps.js';

@@ -1,0 +1,10 @@
+import type { Principal } from '../../domain/access/principal.js';
+
+/** The caller as a reader: its own id, and one group per role. */
+export const askingOf = (principal: Principal) => ({
+  tenant: principal.tenant,
+  subject: principal.subject,
+  groups: [...principal.roles],
+  mayDelegate: principal.permissions.has('retrieval:delegate'),
+});
+export type Asking = ReturnType<typeof askingOf>;

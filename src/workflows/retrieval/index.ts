@@ -1,0 +1,1 @@
+export { evaluateRetrieval } from './evaluate-retrieval.js';
