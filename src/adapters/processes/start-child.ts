@@ -14,6 +14,12 @@ export interface StartOptions {
   env: ProcessEnvironment;
 }
 
+/** What a child process gets besides. */
+export interface StartChildOptions extends StartOptions {
+  /** Flags of the runtime, such as limits of memory and permissions. */
+  execArgv?: readonly string[] | undefined;
+}
+
 const ownExtension = extname(fileURLToPath(import.meta.url));
 
 /** The entry with the extension that this file runs under: `.ts` from sources, `.js` once compiled. */
@@ -29,10 +35,13 @@ const loaderArguments = (): string[] =>
  * Starts a child process from an entry named without its extension (`new URL('./x.child', import.meta.url)`) and sends
  * it `data` as its first message. Messages keep typed arrays and maps. The caller owns its end.
  */
-export function startChild(entry: URL, { data, env }: StartOptions): ChildProcess {
+export function startChild(
+  entry: URL,
+  { data, env, execArgv = [] }: StartChildOptions,
+): ChildProcess {
   const child = fork(entryPath(entry), [], {
     serialization: 'advanced',
-    execArgv: loaderArguments(),
+    execArgv: [...execArgv, ...loaderArguments()],
     env: { ...env },
   });
   // A child that cannot be spawned reports it by 'error'; its message then has nowhere to go.

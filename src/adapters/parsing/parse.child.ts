@@ -1,0 +1,4 @@
+import { parseDocument } from './parse-document.js';
+import { serveParser } from './serve-parser.js';
+
+serveParser(parseDocument);

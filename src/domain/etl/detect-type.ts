@@ -1,0 +1,89 @@
+import { mediaTypes, type MediaType } from './media-types.js';
+import type { ParseRefused } from './parser.js';
+
+/** How many bytes of a document `detectType` looks at. */
+export const DETECT_BYTES = 4096;
+
+const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+
+const extensions: Readonly<Record<string, MediaType>> = {
+  md: 'text/markdown',
+  markdown: 'text/markdown',
+  html: 'text/html',
+  htm: 'text/html',
+  xhtml: 'text/html',
+  txt: 'text/plain',
+  text: 'text/plain',
+  csv: 'text/csv',
+  tsv: 'text/csv',
+  json: 'application/json',
+  jsonl: 'application/x-ndjson',
+  ndjson: 'application/x-ndjson',
+  pdf: 'application/pdf',
+  docx: DOCX,
+};
+
+const aliases: Readonly<Record<string, MediaType>> = {
+  'text/x-markdown': 'text/markdown',
+  'application/xhtml+xml': 'text/html',
+  'text/tab-separated-values': 'text/csv',
+  'application/jsonl': 'application/x-ndjson',
+  'application/jsonlines': 'application/x-ndjson',
+};
+
+const typesOf = new Map<string, MediaType>([
+  ...mediaTypes.map((type) => [type, type] as const),
+  ...Object.entries(aliases),
+]);
+const byExtension = new Map(Object.entries(extensions));
+
+const refuse = (reason: ParseRefused['reason'], detail: string): ParseRefused => ({
+  reason,
+  evidence: { detail },
+});
+
+const startsWith = (bytes: Uint8Array, ...magic: number[]): boolean =>
+  magic.every((byte, at) => bytes[at] === byte);
+
+/** The bytes as text, one character a byte: enough to look for ASCII marks. */
+const asLatin1 = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+
+const HTML_START =
+  /^(?:\xef\xbb\xbf)?\s{0,200}(?:<!--.{0,500}?-->\s{0,200})?<(?:!doctype html|html|head|body)[\s>]/is;
+
+/** What the bytes prove by themselves; undefined where they could be several kinds of text. */
+function byContent(head: Uint8Array): MediaType | ParseRefused | undefined {
+  const text = asLatin1(head);
+  if (text.slice(0, 1024).includes('%PDF-')) return 'application/pdf';
+  if (startsWith(head, 0x50, 0x4b, 0x03, 0x04)) return DOCX;
+  // A password turns an Office document into a compound file; so were the formats before 2007.
+  if (startsWith(head, 0xd0, 0xcf, 0x11, 0xe0)) return refuse('parse_failed', 'compound_file');
+  const isUtf16 = startsWith(head, 0xff, 0xfe) || startsWith(head, 0xfe, 0xff);
+  if (!isUtf16 && head.includes(0)) return refuse('parse_failed', 'binary');
+  return HTML_START.test(text) ? 'text/html' : undefined;
+}
+
+const binaryTypes = new Set<MediaType>(['application/pdf', DOCX]);
+
+/**
+ * The media type of a document: by content, then by the extension of its name, then as declared, else plain text.
+ * @param head the first `DETECT_BYTES` bytes, or all where there are fewer
+ */
+export function detectType(
+  head: Uint8Array,
+  name: string,
+  declared?: string,
+): { mediaType: MediaType } | { refused: ParseRefused } {
+  const extension = /\.([a-z0-9]{1,10})$/i.exec(name)?.[1]?.toLowerCase() ?? '';
+  const found = byContent(head.subarray(0, DETECT_BYTES));
+  if (typeof found === 'string') return { mediaType: found };
+  if (found !== undefined) {
+    const isLocked = found.evidence['detail'] === 'compound_file' && extension === 'docx';
+    return { refused: isLocked ? refuse('encrypted', 'compound_file') : found };
+  }
+  const declaredName = declared?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const mediaType = byExtension.get(extension) ?? typesOf.get(declaredName) ?? 'text/plain';
+  // A name cannot make text a PDF: what would be parsed is not what it claims to be.
+  if (binaryTypes.has(mediaType)) return { refused: refuse('parse_failed', 'content_is_not_type') };
+  return { mediaType };
+}
