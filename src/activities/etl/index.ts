@@ -1,0 +1,72 @@
+import type { SourceFacts } from '../../domain/etl/ledger.js';
+import type { ScanStanding } from '../../domain/etl/scan.js';
+import { workflowCaller } from '../run-of.js';
+import { createCompactSink } from './compact-sink.js';
+import { createEmbedAndWriteBatch } from './embed-and-write-batch.js';
+import type { EtlDeps } from './etl-deps.js';
+import { createListSourcePage } from './list-source-page.js';
+import { createPrepareBatch } from './prepare-batch.js';
+import { createReconcileSlice } from './reconcile-slice.js';
+import { createShardLeases } from './shard-leases.js';
+
+export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
+
+/** What a watcher acts on. A source without a row counts as DELETED. */
+export interface WatchFacts {
+  state: SourceFacts['state'];
+  pending: number;
+  oldestMs: number;
+}
+
+/** Names a scan of a tenant. */
+interface ScanKey {
+  tenant: string;
+  scanId: string;
+}
+
+/**
+ * Activities of `etl`. `prepareBatch`, `embedAndWriteBatch`, `listSourcePage`, `reconcileSlice` and `compactSink` run on
+ * queue `etl`; the others are bookkeeping.
+ */
+export const createEtlActivities = (deps: EtlDeps) => {
+  const { withEpoch } = createShardLeases(deps);
+  return {
+    prepareBatch: createPrepareBatch(deps),
+    embedAndWriteBatch: createEmbedAndWriteBatch(deps, withEpoch),
+    /** Clears the wake of a source and answers what is due. */
+    readWatch: async (key: { tenant: string; sourceId: string }): Promise<WatchFacts> => {
+      const { tenant, sourceId } = key;
+      const source = await deps.ledger.findSource(tenant, sourceId);
+      if (source === undefined) return { state: 'DELETED', pending: 0, oldestMs: 0 };
+      const { pending, oldestMs } = await deps.ledger.backlog(tenant, sourceId);
+      return { state: source.state, pending, oldestMs };
+    },
+    /** ACTIVE → PAUSED: only someone who changes a setting can help. */
+    pauseSource: (of: { tenant: string; sourceId: string; code: string }): Promise<void> =>
+      deps.pauseSource(workflowCaller(of.tenant), of.sourceId, of.code),
+    listSourcePage: createListSourcePage(deps),
+    /** Turns a finished listing into changes, unless it would delete so much that a person has to look. */
+    applyScan: async (
+      of: ScanKey & { minDeletes: number; decisionMs: number },
+    ): Promise<ScanStanding> => {
+      const { tenant, scanId, minDeletes, decisionMs } = of;
+      await deps.failpoint?.('etl.k14');
+      return deps.scans.applyScan(workflowCaller(tenant), scanId, { minDeletes, decisionMs });
+    },
+    /** A listing that could not be finished deletes nothing. */
+    failScan: ({ tenant, scanId, code }: ScanKey & { code: string }): Promise<void> =>
+      deps.scans.failScan(workflowCaller(tenant), scanId, code),
+    reconcileSlice: createReconcileSlice(deps, withEpoch),
+    /** RUNNING → DONE or FAILED. */
+    settleReconcile: (of: {
+      tenant: string;
+      reconcileId: string;
+      state: 'DONE' | 'FAILED';
+      code?: string | undefined;
+    }): Promise<void> => {
+      const { tenant, reconcileId, state, code } = of;
+      return deps.reconciles.settleReconcile(workflowCaller(tenant), reconcileId, { state, code });
+    },
+    compactSink: createCompactSink(deps, withEpoch),
+  };
+};

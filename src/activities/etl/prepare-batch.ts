@@ -1,0 +1,225 @@
+import { sleep } from '@temporalio/activity';
+import { noCounts, type BatchCounts } from '../../domain/etl/contract.js';
+import { pipelineFp } from '../../domain/etl/fingerprints.js';
+import type { ClaimedDocument, SourceFacts, Stopped } from '../../domain/etl/ledger.js';
+import type { EtlDeps, Scrubber } from './etl-deps.js';
+import { keepClaims, type Beat } from './keep-claims.js';
+import { accessOf, chunkFpOf, makeRevision } from './make-revision.js';
+import { readDocument, type FetchedDocument, type Refusal } from './read-document.js';
+
+export interface PrepareBatchInput {
+  tenant: string;
+  sourceId: string;
+  batchId: string;
+  claim: { maxDocuments: number; maxBytes: number; lingerMs: number };
+}
+
+/** Documents that are read, parsed and recorded together: what a crash repeats at most. */
+const GROUP_DOCUMENTS = 64;
+
+/** What a group of a batch is prepared with. */
+interface Preparation {
+  tenant: string;
+  batchId: string;
+  source: SourceFacts;
+  scrubber: Scrubber;
+  beat: Beat;
+  counts: BatchCounts;
+}
+
+const stopped = ({ docId, fence }: ClaimedDocument, refusal: Refusal): Stopped => ({
+  docId,
+  fence,
+  ...refusal,
+});
+
+/** Rung 2: the bytes and the whole way from them are what they were, and nothing is in doubt. */
+function isSameBytes(source: SourceFacts, { claimed, raw, parse }: FetchedDocument): boolean {
+  const { hashes, inDoubt, liveRev, change } = claimed;
+  if (inDoubt || liveRev === undefined || claimed.deleted) return false;
+  // What a push brings along may differ under the same bytes: title and metadata are compared after parsing.
+  if (change.content?.title !== undefined || change.content?.metadata !== undefined) return false;
+  const sameWay = hashes.parseFp === parse && hashes.chunkFp === chunkFpOf(source);
+  const pushedAcl = change.content?.acl;
+  const sameAcl = pushedAcl === undefined || accessOf(source, claimed).aclHash === hashes.acl;
+  return hashes.raw === raw && sameWay && sameAcl;
+}
+
+/** Reads a group; what is refused or unchanged is settled, what has to be parsed is answered. */
+async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly ClaimedDocument[]) {
+  const changed: FetchedDocument[] = [];
+  const refusals: Stopped[] = [];
+  const unchanged: Parameters<EtlDeps['ledger']['settleUnchanged']>[2][number][] = [];
+  const { source, scrubber, beat } = to;
+  for (const claimed of group) {
+    beat.signal.throwIfAborted();
+    const { docId, fence, hashes } = claimed;
+    const read = await readDocument(deps, { source, scrubber, signal: beat.signal }, claimed);
+    if (read.kind === 'REFUSED') refusals.push(stopped(claimed, read.refusal));
+    else if (read.kind === 'GONE')
+      unchanged.push({ docId, fence, sourceToken: hashes.sourceToken ?? '' });
+    else if (isSameBytes(source, read.document))
+      unchanged.push({
+        docId,
+        fence,
+        sourceToken: read.document.token,
+        rawHash: read.document.raw,
+      });
+    else changed.push(read.document);
+  }
+  return { changed, refusals, unchanged };
+}
+
+/** Rung 3: text, chunker and metadata are what the live revision has; only the way there is new. */
+const isSameText = (
+  { hashes, inDoubt, liveRev, deleted }: ClaimedDocument,
+  next: { textHash: string; chunkFp: string; metaHash: string },
+): boolean =>
+  !inDoubt &&
+  !deleted &&
+  liveRev !== undefined &&
+  hashes.text === next.textHash &&
+  hashes.chunkFp === next.chunkFp &&
+  hashes.meta === next.metaHash;
+
+/** Reads, parses and records one group of documents whose content may have changed. */
+async function prepareGroup(
+  deps: EtlDeps,
+  to: Preparation,
+  group: readonly ClaimedDocument[],
+): Promise<void> {
+  const { tenant, batchId, source, scrubber, beat, counts } = to;
+  const { changed, refusals, unchanged } = await fetchGroup(deps, to, group);
+  const byId = new Map(changed.map((document) => [document.claimed.docId, document]));
+  await deps.failpoint?.('etl.k3');
+  const parsed = await deps.parser.parse(
+    changed.map(({ claimed, name, bytes, mediaType }) => ({
+      id: claimed.docId,
+      name,
+      declaredType: claimed.change.content?.mediaType ?? mediaType,
+      content: { bytes },
+    })),
+    beat.signal,
+  );
+  const revisions = [];
+  const accesses: { docId: string; fence: bigint; acl: string[]; aclHash: string }[] = [];
+  for (const outcome of parsed) {
+    const document = byId.get(outcome.id);
+    if (document === undefined) continue;
+    const { claimed } = document;
+    if ('refused' in outcome) {
+      const { reason, evidence } = outcome.refused;
+      const hides = reason === 'acl_unresolved';
+      refusals.push(stopped(claimed, { stage: 'parse', reason, hides, evidence }));
+      continue;
+    }
+    const made = makeRevision({ source, scrubber }, document, outcome.result);
+    if ('refusal' in made) {
+      refusals.push(stopped(claimed, made.refusal));
+      continue;
+    }
+    const { revision } = made;
+    const { docId, fence, hashes } = { ...claimed };
+    if (!isSameText(claimed, revision)) revisions.push(revision);
+    else if (revision.aclHash !== hashes.acl) accesses.push(revision);
+    else
+      unchanged.push({
+        docId,
+        fence,
+        sourceToken: document.token,
+        rawHash: document.raw,
+        parseFp: document.parse,
+        chunkFp: revision.chunkFp,
+        pipelineFp: pipelineFp(document.parse, revision.chunkFp as `sha256:${string}`),
+      });
+  }
+  await deps.failpoint?.('etl.k4');
+  if (unchanged.length > 0)
+    counts.unchanged += (await deps.ledger.settleUnchanged(tenant, batchId, unchanged)).length;
+  await settleAccesses(deps, to, accesses);
+  if (refusals.length > 0) {
+    await deps.ledger.quarantine(tenant, batchId, refusals);
+    counts.quarantined += refusals.length;
+  }
+  if (revisions.length > 0) await deps.ledger.recordIntents(tenant, batchId, revisions);
+}
+
+/** Rung 5: access alone. The ledger holds it at once; the store's copies follow in the second step, or by reconcile. */
+async function settleAccesses(
+  deps: EtlDeps,
+  { tenant, batchId, counts }: Preparation,
+  accesses: readonly { docId: string; fence: bigint; acl: string[]; aclHash: string }[],
+): Promise<void> {
+  if (accesses.length === 0) return;
+  const settled = await deps.ledger.settleAccess(
+    tenant,
+    batchId,
+    accesses.map(({ docId, fence, acl, aclHash }) => ({ docId, fence, acl, aclHash })),
+  );
+  counts.unchanged += settled.length;
+}
+
+const kindOf = ({ change, deleted }: ClaimedDocument) =>
+  change.kind === 'delete' || (deleted && change.kind === 'acl') ? 'delete' : change.kind;
+
+async function prepareClaimed(
+  deps: EtlDeps,
+  to: Preparation,
+  claimed: readonly ClaimedDocument[],
+): Promise<void> {
+  const { tenant, batchId, source, beat } = to;
+  const open = claimed.filter(({ prepared }) => !prepared);
+  const deletions = open.filter((document) => kindOf(document) === 'delete');
+  if (deletions.length > 0)
+    await deps.ledger.recordDeletions(
+      tenant,
+      batchId,
+      deletions.map(({ docId, fence, change }) => ({ docId, fence, seq: change.seq })),
+    );
+  const access = open.filter((document) => kindOf(document) === 'acl');
+  await settleAccesses(
+    deps,
+    to,
+    access.map((document) => ({
+      docId: document.docId,
+      fence: document.fence,
+      ...accessOf(source, document),
+    })),
+  );
+  const upserts = open.filter((document) => kindOf(document) === 'upsert');
+  for (let at = 0; at < upserts.length; at += GROUP_DOCUMENTS) {
+    await prepareGroup(deps, to, upserts.slice(at, at + GROUP_DOCUMENTS));
+    beat.note(Math.min(upserts.length, at + GROUP_DOCUMENTS));
+  }
+  await deps.failpoint?.('etl.k6');
+}
+
+/**
+ * First step of a batch: claims what is due, reads it, finds out what changed, and records what has to be written.
+ * Documents that fail a gate go into quarantine; the others go on. A repeat skips what is recorded.
+ * @returns counts without what is left to write
+ * @throws SOURCE_UNAVAILABLE, STORE_UNAVAILABLE (retryable), SOURCE_CONFIG_INVALID
+ */
+export const createPrepareBatch =
+  (deps: EtlDeps) =>
+  ({ tenant, sourceId, batchId, claim }: PrepareBatchInput): Promise<BatchCounts> =>
+    keepClaims(
+      () => deps.ledger.renewClaims(tenant, batchId),
+      async (beat) => {
+        const counts = { ...noCounts };
+        const source = await deps.ledger.findSource(tenant, sourceId);
+        // A source that is paused keeps its backlog; one that goes still has its deletions to apply.
+        if (source?.state !== 'ACTIVE' && source?.state !== 'DELETING') return counts;
+        if (claim.lingerMs > 0) await sleep(claim.lingerMs);
+        const { maxDocuments, maxBytes } = claim;
+        const claimed = await deps.ledger.claimBatch({
+          ...{ tenant, sourceId, batchId },
+          ...{ maxDocuments, maxBytes },
+        });
+        counts.claimed = claimed.length;
+        if (claimed.length === 0) return counts;
+        const scrubber = await deps.scrubber(tenant, source.pipeline.piiPolicy);
+        await prepareClaimed(deps, { tenant, batchId, source, scrubber, beat, counts }, claimed);
+        return counts;
+      },
+    );

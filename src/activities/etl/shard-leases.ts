@@ -1,0 +1,113 @@
+import { PlatformError } from '../../domain/errors.js';
+import type { VectorSink } from '../../domain/etl/vector-sink.js';
+import type { EtlDeps } from './etl-deps.js';
+
+/** Outlasts the longest single write of a store. */
+const LEASE_MS = 60_000;
+const RENEW_BELOW_MS = 40_000;
+const PATIENCE_MS = 20_000;
+const ASK_EVERY_MS = 200;
+
+interface Held {
+  epoch: bigint;
+  untilMs: number;
+  users: number;
+}
+
+/** Gives `work` the epoch to write a generation with; undefined for stores that many may write to. */
+export type WithEpoch = <T>(
+  of: { tenant: string; generationId: string; sink: VectorSink; signal: AbortSignal },
+  work: (epoch: () => Promise<bigint | undefined>) => Promise<T>,
+) => Promise<T>;
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+
+/**
+ * The leases of this process. Steps that write the same generation share one, because the store orders the writes of a
+ * process itself; the last one to end gives it back. Ask for the epoch before every write: it renews a lease that would
+ * not outlast the write.
+ */
+export function createShardLeases({ shards, processId }: Pick<EtlDeps, 'shards' | 'processId'>): {
+  withEpoch: WithEpoch;
+} {
+  const held = new Map<string, Held>();
+  const asking = new Map<string, Promise<Held>>();
+
+  async function acquire(tenant: string, generationId: string, signal: AbortSignal): Promise<Held> {
+    const deadline = performance.now() + PATIENCE_MS;
+    const wanted = { generationId, shard: 0, owner: processId, leaseMs: LEASE_MS };
+    for (;;) {
+      const askedMs = performance.now();
+      const lease = await shards.acquireShard(tenant, wanted);
+      if (lease) return { epoch: lease.epoch, untilMs: askedMs + LEASE_MS, users: 0 };
+      if (performance.now() > deadline)
+        throw new PlatformError('SINK_UNAVAILABLE', 'Another process writes this generation.');
+      await pause(ASK_EVERY_MS, signal);
+    }
+  }
+
+  /** One request at a time per generation: two would fence each other. */
+  function once(key: string, ask: () => Promise<Held>): Promise<Held> {
+    const running = asking.get(key);
+    if (running) return running;
+    const asked = ask().finally(() => asking.delete(key));
+    asking.set(key, asked);
+    return asked;
+  }
+
+  const withEpoch: WithEpoch = async ({ tenant, generationId, sink, signal }, work) => {
+    if (sink.caps.writers === 'many') return work(async () => undefined);
+    const key = `${tenant}/${generationId}`;
+    const take = async (): Promise<Held> => {
+      const now = held.get(key);
+      if (now && now.untilMs - performance.now() > RENEW_BELOW_MS) return now;
+      return once(key, async () => {
+        const before = held.get(key);
+        const askedMs = performance.now();
+        const renewal = before && {
+          generationId,
+          shard: 0,
+          epoch: before.epoch,
+          leaseMs: LEASE_MS,
+        };
+        if (before && renewal && (await shards.renewShard(tenant, renewal))) {
+          before.untilMs = askedMs + LEASE_MS;
+          return before;
+        }
+        const next = await acquire(tenant, generationId, signal);
+        next.users = before?.users ?? 0;
+        held.set(key, next);
+        return next;
+      });
+    };
+    (await take()).users += 1;
+    try {
+      return await work(async () => (await take()).epoch);
+    } finally {
+      const lease = held.get(key);
+      if (lease) {
+        lease.users -= 1;
+        if (lease.users <= 0) {
+          held.delete(key);
+          const { epoch } = lease;
+          // A lease that cannot be given back ends by itself.
+          await shards
+            .releaseShard(tenant, { generationId, shard: 0, epoch })
+            .catch(() => undefined);
+        }
+      }
+    }
+  };
+  return { withEpoch };
+}

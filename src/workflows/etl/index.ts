@@ -1,0 +1,2 @@
+export { ingestBatch } from './ingest-batch.js';
+export { watchSource } from './watch-source.js';

@@ -1,0 +1,265 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  ParentClosePolicy,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  startChild,
+  uuid4,
+} from '@temporalio/workflow';
+import type { createEtlActivities, WatchFacts } from '../../activities/etl/index.js';
+import {
+  addCounts,
+  etlWorkflowId,
+  noCounts,
+  type IngestBatchInput,
+  type IngestBatchResult,
+  type WatchResume,
+  type WatchSourceInput,
+  type WatchSourceResult,
+} from '../../domain/etl/contract.js';
+import { formatId } from '../../domain/ids.js';
+import { authorise } from '../events/authorise.js';
+import { bookkeeping } from '../events/bookkeeping.js';
+import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
+import { wakeUpdate } from '../events/messages.js';
+import { refuseWake } from '../events/refuse-wake.js';
+import { trackStatus, type MoveStatus } from '../events/track-status.js';
+import { ingestBatch } from './ingest-batch.js';
+import { changesRecordedSignal } from './messages.js';
+import { nextWindow, restOf } from './watch-window.js';
+
+const { readWatch, pauseSource } =
+  proxyActivities<ReturnType<typeof createEtlActivities>>(bookkeeping);
+
+/** Everything a run of the watcher knows; the facts behind it are in Postgres. */
+interface Watch extends WatchResume {
+  input: WatchSourceInput;
+  /** Someone said that there is something to look at. */
+  woken: boolean;
+  closing: boolean;
+  /** Codes for which the source has to be paused. */
+  misconfigured: string[];
+  state: WatchFacts['state'];
+  /** Batches' worth of changes that are due and not given to a batch yet. */
+  due: number;
+  waiting: number;
+  running: Set<string>;
+  started: number;
+  /** The window is at 0 until a timer ends. */
+  resting: boolean;
+}
+
+const openWatch = (input: WatchSourceInput): Watch => ({
+  input,
+  window: input.resume?.window ?? input.limits.window,
+  troubles: input.resume?.troubles ?? 0,
+  unfinished: input.resume?.unfinished ?? [],
+  counts: input.resume?.counts ?? noCounts,
+  // Whatever came before this run's first look, a look finds it.
+  woken: true,
+  closing: false,
+  misconfigured: [],
+  state: 'ACTIVE',
+  due: 0,
+  waiting: 0,
+  running: new Set(),
+  started: 0,
+  resting: false,
+});
+
+const isWorking = ({ state }: Watch): boolean => state === 'ACTIVE' || state === 'DELETING';
+
+/** A sortable id that replays as itself: the sandbox makes both the time and the dice deterministic. */
+const newBatchId = (): string => {
+  const hex = uuid4().replaceAll('-', '');
+  const bytes = Uint8Array.from({ length: 10 }, (_, at) =>
+    parseInt(hex.slice(at * 2, at * 2 + 2), 16),
+  );
+  return formatId('batch', Date.now(), bytes);
+};
+
+const batchesIn = (changes: number, { limits }: WatchSourceInput): number =>
+  Math.ceil(changes / limits.batch.maxDocuments);
+
+function showCounts({ counts, waiting, running, window }: Watch): void {
+  const { claimed, indexed, unchanged, quarantined } = counts;
+  setCurrentDetails(
+    `| claimed | indexed | unchanged | quarantined | waiting |\n|---|---|---|---|---|\n` +
+      `| ${claimed} | ${indexed} | ${unchanged} | ${quarantined} | ${waiting} |\n\n` +
+      `${running.size} of ${window} batches at work`,
+  );
+}
+
+/** The window is at 0: nothing starts until the rest is over, then one batch tries. */
+async function rest(watch: Watch): Promise<void> {
+  watch.resting = true;
+  await sleep(restOf(watch, watch.input.limits));
+  watch.window = 1;
+  watch.resting = false;
+}
+
+/** What the end of a batch changes. */
+function noteEnd(watch: Watch, result: IngestBatchResult): void {
+  const { batchId, state, counts, waiting, code } = result;
+  watch.counts = addCounts(watch.counts, counts);
+  if (state === 'DONE') {
+    watch.waiting = waiting;
+    watch.due = batchesIn(waiting, watch.input);
+  } else {
+    watch.unfinished.push(batchId);
+  }
+  if (state === 'MISCONFIGURED' && code !== undefined) watch.misconfigured.push(code);
+  Object.assign(watch, nextWindow(watch, state === 'DONE', watch.input.limits.window));
+  if (watch.window === 0 && !watch.resting) void rest(watch).catch(ignoreCancellation);
+}
+
+function ignoreCancellation(error: unknown): void {
+  if (!isCancellation(error)) throw error;
+}
+
+/** Runs one batch as a child; however it ends, the watcher goes on. */
+async function runBatch(watch: Watch, batchId: string): Promise<void> {
+  const { tenant, sourceId, limits } = watch.input;
+  // Where more is due than one batch takes there is nothing to linger for.
+  const lingerMs = watch.due > 0 ? 0 : limits.batch.lingerMs;
+  const input: IngestBatchInput = {
+    tenant,
+    sourceId,
+    batchId,
+    limits: { ...limits.batch, lingerMs },
+  };
+  let result: IngestBatchResult;
+  try {
+    const child = await startChild(ingestBatch, {
+      args: [input],
+      workflowId: etlWorkflowId(tenant, batchId),
+      // A batch that ended in trouble is run again under its id, because its claims are.
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: 'ABANDON',
+      staticSummary: `up to ${limits.batch.maxDocuments} documents of ${sourceId}`,
+      priority: { priorityKey: 3, fairnessKey: tenant },
+    });
+    result = await child.result();
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const code = 'OPERATION_FAILED';
+    result = { batchId, state: 'TROUBLE', counts: noCounts, waiting: watch.waiting, code };
+  }
+  watch.running.delete(batchId);
+  noteEnd(watch, result);
+}
+
+/** Starts as many batches as are due and the window allows; those that hold claims go first. */
+function startBatches(watch: Watch): void {
+  while (isWorking(watch) && !watch.resting && watch.running.size < watch.window) {
+    const again = watch.unfinished.shift();
+    if (again === undefined && watch.due === 0) return;
+    if (again === undefined) watch.due -= 1;
+    const batchId = again ?? newBatchId();
+    watch.running.add(batchId);
+    watch.started += 1;
+    void runBatch(watch, batchId).catch(ignoreCancellation);
+  }
+}
+
+/** Reads what is due, and in which state the source is. */
+async function look(watch: Watch, move: MoveStatus): Promise<void> {
+  const { tenant, sourceId } = watch.input;
+  watch.woken = false;
+  for (let code = watch.misconfigured.pop(); code !== undefined; code = watch.misconfigured.pop())
+    await pauseSource({ tenant, sourceId, code });
+  const before = watch.state;
+  const { state, pending } = await readWatch({ tenant, sourceId });
+  watch.state = state;
+  watch.waiting = pending;
+  watch.due = batchesIn(pending, watch.input);
+  if (state === before) return;
+  // A source that someone mended starts with what it may have.
+  if (state === 'ACTIVE') {
+    watch.window = watch.input.limits.window;
+    watch.troubles = 0;
+  }
+  move({
+    state: isWorking(watch) ? 'WATCHING' : state,
+    waitingOn: state === 'ACTIVE' ? 'nothing' : 'human',
+  });
+}
+
+/** Looks from time to time although nobody said anything: one timer, whatever else happens. */
+async function tick(watch: Watch): Promise<void> {
+  for (;;) {
+    await sleep(watch.input.limits.safetyTickMs);
+    watch.woken = true;
+  }
+}
+
+const isFull = ({ started, input: { limits } }: Watch): boolean =>
+  started >= limits.maxBatches || shouldContinueAsNew(limits.maxHistoryEvents);
+
+async function watchUntilFull(watch: Watch, move: MoveStatus): Promise<'FULL' | 'DELETED'> {
+  const canStart = () =>
+    isWorking(watch) &&
+    !watch.resting &&
+    watch.running.size < watch.window &&
+    (watch.due > 0 || watch.unfinished.length > 0);
+  for (;;) {
+    if (isFull(watch)) return 'FULL';
+    if (watch.woken || watch.misconfigured.length > 0) await look(watch, move);
+    if (watch.state === 'DELETED') return 'DELETED';
+    startBatches(watch);
+    showCounts(watch);
+    await condition(
+      () => watch.woken || watch.misconfigured.length > 0 || canStart() || isFull(watch),
+    );
+  }
+}
+
+/**
+ * Follows one source for as long as there is one: keeps up to `window` batches at work while changes are due, and rests
+ * while there are none. The backlog waits in Postgres; here is only how many batches it makes.
+ *
+ * WATCHING, or PAUSED and FAILED as the source's row says, until the source is DELETED. Batches are drained before the
+ * run goes on as a new one; a batch that met trouble halves the window, down to 0 and a timer, and is run again under
+ * its own id; a clean one widens it by one.
+ */
+export async function watchSource(input: WatchSourceInput): Promise<WatchSourceResult> {
+  const watch = openWatch(input);
+  const move = trackStatus({ state: 'WATCHING', waitingOn: 'nothing' });
+  setHandler(changesRecordedSignal, () => {
+    watch.woken = true;
+  });
+  // An update and not a signal: who pauses or resumes a source must learn that its watcher is closing.
+  setHandler(
+    wakeUpdate,
+    () => {
+      watch.woken = true;
+    },
+    {
+      validator: (fact) => {
+        refuseWake(fact, watch.closing);
+      },
+    },
+  );
+  const { tenant, sourceId, limits } = input;
+  await authorise({ ...{ sourceId, limits }, tenant });
+  const ticking = new CancellationScope();
+  void ticking.run(() => tick(watch)).catch(ignoreCancellation);
+  const end = await watchUntilFull(watch, move);
+  ticking.cancel();
+  await condition(() => watch.running.size === 0 && !watch.resting);
+  const { window, troubles, unfinished, counts } = watch;
+  if (end === 'FULL') {
+    const resume = { window, troubles, unfinished, counts };
+    return continueAsNew<typeof watchSource>({ tenant, sourceId, limits, resume });
+  }
+  watch.closing = true;
+  showCounts(watch);
+  await condition(allHandlersFinished);
+  return { sourceId, state: 'DELETED', counts };
+}

@@ -1,0 +1,14 @@
+import type { WatchLimits, WatchResume } from '../../domain/etl/contract.js';
+
+/** How many batches a watcher may keep at once, and how often in a row they met trouble. */
+export type Window = Pick<WatchResume, 'window' | 'troubles'>;
+
+/** A clean batch widens the window by one, up to the limit; trouble halves it, down to 0. */
+export function nextWindow(now: Window, clean: boolean, max: number): Window {
+  if (clean) return { window: Math.min(max, now.window + 1), troubles: 0 };
+  return { window: Math.floor(now.window / 2), troubles: now.troubles + 1 };
+}
+
+/** How long a watcher rests at window 0: `restMs`, doubling with each trouble in a row. Milliseconds. */
+export const restOf = ({ troubles }: Window, limits: WatchLimits): number =>
+  Math.min(limits.restMaxMs, limits.restMs * 2 ** Math.min(20, Math.max(0, troubles - 1)));
