@@ -33,12 +33,6 @@ export function rowSchema(arrow: ArrowModule, dims: number): Schema {
   ]);
 }
 
-/** The columns that an access patch writes. */
-export function accessSchema(arrow: ArrowModule): Schema {
-  const acl = new arrow.Field('acl', listType(arrow), false);
-  return new arrow.Schema([text(arrow, 'rowId'), acl, text(arrow, 'accessHash')]);
-}
-
 /** Columns straight into Arrow's buffers: the builders cost four times as much. */
 function texts(arrow: ArrowModule, values: readonly string[]): Data {
   const joined = Buffer.from(values.join(''), 'utf8');
@@ -128,27 +122,6 @@ export function rowsToArrow(arrow: ArrowModule, rows: readonly SinkRow[], dims: 
       rows.map((row) => metadataTokens(row.metadata)),
     ),
     ...(dims === 0 ? [] : [vectors(arrow, rows, dims)]),
-  ]);
-}
-
-/** Access patches as Arrow. */
-export function patchesToArrow(
-  arrow: ArrowModule,
-  patches: readonly { rowId: string; access: { acl: string[]; accessHash: string } }[],
-): Table {
-  return table(arrow, accessSchema(arrow), [
-    texts(
-      arrow,
-      patches.map(({ rowId }) => rowId),
-    ),
-    lists(
-      arrow,
-      patches.map(({ access }) => access.acl),
-    ),
-    texts(
-      arrow,
-      patches.map(({ access }) => access.accessHash),
-    ),
   ]);
 }
 

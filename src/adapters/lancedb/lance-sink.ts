@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Connection } from '@lancedb/lancedb';
+import type { Connection, Table } from '@lancedb/lancedb';
 import {
   byScore,
   checkSinkBatch,
@@ -9,7 +9,7 @@ import {
 } from '../../domain/etl/check-sink-batch.js';
 import type { GenerationSpec, Hit, SinkCaps, VectorSink } from '../../domain/etl/vector-sink.js';
 import { PlatformError } from '../../domain/errors.js';
-import { numbersOf, patchesToArrow, rowsFromArrow, rowsToArrow, stringsOf } from './arrow-rows.js';
+import { numbersOf, rowsFromArrow, rowsToArrow, stringsOf } from './arrow-rows.js';
 import { eraseRows } from './erase-rows.js';
 import { generationStamp, replaceGenerationFile } from './generation-file.js';
 import {
@@ -39,6 +39,9 @@ export interface LanceSinkOptions {
 /** Delta indexes after which the approximate index is built anew: each is searched in turn. */
 const maxVectorIndexes = 6;
 
+/** How LanceDB 0.30 fails where a query has only stop words and some rows are outside the text index. */
+const onlyStopWords = 'all columns in a record batch must have the same length';
+
 const unavailable = (error: unknown): PlatformError =>
   error instanceof PlatformError
     ? error
@@ -60,6 +63,8 @@ export class LanceSink implements VectorSink {
   #open: OpenTable | undefined;
   #opening: Promise<OpenTable> | undefined;
   #writes: Promise<unknown> = Promise.resolve();
+  /** Table whose text index is known to have rows. */
+  #seeded: string | undefined;
 
   constructor(
     place: { folder: string; generation: GenerationSpec },
@@ -139,7 +144,7 @@ export class LanceSink implements VectorSink {
     const { adds, deleteIds, epoch } = batch;
     if (adds.length + deleteIds.length === 0) return {};
     const { arrow } = await loadLancedb();
-    return this.#write(epoch, async ({ table }) => {
+    return this.#write(epoch, async ({ table, file }) => {
       if (adds.length === 0) {
         const { version } = await table.delete(whereIds(deleteIds));
         return { token: String(version) };
@@ -151,19 +156,38 @@ export class LanceSink implements VectorSink {
           ? merge
           : merge.whenNotMatchedBySourceDelete({ where: whereIds(deleteIds) })
       ).execute(rowsToArrow(arrow, adds, this.#generation.dims));
+      await this.#seedTextIndex(table, file.table);
       return { token: String(version) };
     });
   };
 
+  /** Over an empty text index, rows outside it are ranked without statistics: the first rows go into it at once. */
+  async #seedTextIndex(table: Table, name: string): Promise<void> {
+    if (this.#seeded === name) return;
+    if ((await table.indexStats('text_idx'))?.numIndexedRows === 0) await table.optimize();
+    this.#seeded = name;
+  }
+
   awaitVisible: VectorSink['awaitVisible'] = () => Promise.resolve();
 
+  /** Whole rows are written again: a patch of single columns would leave the list index as it was. */
   patchAccess: VectorSink['patchAccess'] = async (patches, epoch) => {
     checkSinkPatches(patches);
-    if (patches.length === 0) return;
     const { arrow } = await loadLancedb();
-    await this.#write(epoch, ({ table }) =>
-      table.mergeInsert('rowId').whenMatchedUpdateAll().execute(patchesToArrow(arrow, patches)),
-    );
+    const accessOf = new Map(patches.map(({ rowId, access }) => [rowId, access]));
+    const ids = [...accessOf.keys()];
+    for (let at = 0; at < ids.length; at += this.caps.maxRows)
+      await this.#write(epoch, async ({ table, file }) => {
+        const where = whereIds(ids.slice(at, at + this.caps.maxRows));
+        const found = rowsFromArrow(await table.query().where(where).toArrow());
+        if (found.length === 0) return;
+        const rows = found.map((row) => ({ ...row, ...accessOf.get(row.rowId) }));
+        await table
+          .mergeInsert('rowId')
+          .whenMatchedUpdateAll()
+          .execute(rowsToArrow(arrow, rows, this.#generation.dims));
+        await this.#seedTextIndex(table, file.table);
+      });
   };
 
   fetch: VectorSink['fetch'] = (rowIds) =>
@@ -238,13 +262,19 @@ export class LanceSink implements VectorSink {
     { k, where }: { k: number; where: string },
   ): Promise<Hit[]> {
     if (!/[\p{L}\p{N}]/u.test(text)) return [];
-    const found = await table
+    const query = table
       .query()
       .fullTextSearch(text, { columns: 'text' })
       .limit(k)
       .where(where)
-      .select(['rowId', 'docId', '_score'])
-      .toArrow();
+      .select(['rowId', 'docId', '_score']);
+    let found;
+    try {
+      found = await query.toArrow();
+    } catch (error) {
+      if (String(error).includes(onlyStopWords)) return [];
+      throw error;
+    }
     const docIds = [...stringsOf(found, 'docId')];
     const scores = numbersOf(found, '_score');
     return [...stringsOf(found, 'rowId')]
