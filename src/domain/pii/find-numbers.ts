@@ -21,7 +21,7 @@ const AADHAAR = words('aadhaar|aadhar|adhaar|uidai|uid');
 const IP = words(
   'ip|ipv4|address|addr|host|server|client|dns|gateway|subnet|client_ip|remote_addr',
 );
-const VERSION = words('version|release|firmware|build|section|chapter|v');
+const VERSION = words('version|release|firmware|build|section|chapter|v|ec|oid');
 
 const CARD_SHAPE = /^(?:\d\d|4-4-4-[1-4](?:-[1-3])?|4-6-[45]|4-5-6|4-4-5|6-1[03])$/;
 const MAX_CARD_GROUPS = 5;

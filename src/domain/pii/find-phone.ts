@@ -13,7 +13,7 @@ import {
 } from './scan.js';
 
 const CONTEXT =
-  /(?:^|[^a-z0-9])(?:phones?|telephone|tel|mobile|cell|cellphone|fax|call|calling|called|dial|dialling|ring|sms|text me|texts?|whatsapp|voicemail|messages?|office|desk|hotline|answering|contact|reach(?: me| us)?|telefon|téléphone|teléfono|handy|mobil)(?![a-z0-9_])/i;
+  /(?:^|[^a-z0-9])(?:phones?|telephone|tel|mobile|cell(?=[ \t]*(?:phone|number|no\b|is\b|[:#]))|cellphone|fax|call|calling|called|dial|dialling|ring|sms|text me|texts?|whatsapp|voicemail|messages?|office|desk|hotline|answering|contact|reach(?: me| us)?|telefon|téléphone|teléfono|handy|mobil)(?![a-z0-9_])/i;
 const OTHER_NUMBER =
   /(?:^|[^a-z0-9])(?:isbn|issn|doi|pmid|zip|postcode|postal code|invoice|order|version|accession|licen[cs]e|passport|ssn|card|account|iban|vol|pp|pages?)(?![a-z])[^a-z0-9]{0,3}(?:no\.?|number|code|#|is)?[^a-z0-9]{0,3}$/i;
 const EXTENSION = /\s?(?:x|ext\.?|extension)\s?\d{1,6}(?![\p{L}\p{N}_])/iuy;
@@ -136,7 +136,9 @@ function tryPhone(scan: Scan, cluster: Cluster, window: Window): boolean {
   let score = base;
   if (hasContext(scan, span, CONTEXT)) score += 0.35;
   if (OTHER_NUMBER.test(text.slice(Math.max(0, span.start - 32), span.start))) score -= 0.3;
-  if (!validated && score < 0.3) return false;
+  // `PD-0332991` is an identifier.
+  if (!validated && /[\p{L}\p{N}]-$/u.test(text.slice(Math.max(0, span.start - 2), span.start)))
+    score -= 0.3;
   report(scan, { kind: 'PHONE', start: span.start, end: span.end, score, validated });
   return validated;
 }

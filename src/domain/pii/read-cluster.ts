@@ -7,6 +7,8 @@ export interface Cluster {
   ends: number[];
   /** What stands between group `k` and group `k + 1`. */
   between: string[];
+  /** Where the last group ends. */
+  end: number;
 }
 
 const SEPARATORS = new Set([' ', '-', '.', '/', ')', ') ', ')-', ').', ' (', '(', '-(', '.(']);
@@ -16,12 +18,13 @@ const isSeparator = (code: number): boolean =>
 /** Reads the groups of digits from `at`, the first digit of a run, as far as separators of numbers join them. */
 export function readCluster(scan: Scan, at: number): Cluster {
   const { text } = scan;
-  const cluster: Cluster = { starts: [], ends: [], between: [] };
+  const cluster: Cluster = { starts: [], ends: [], between: [], end: at };
   let next = at;
   for (;;) {
     cluster.starts.push(next);
     while (isDigit(text.charCodeAt(next))) next++;
     cluster.ends.push(next);
+    cluster.end = next;
     const end = next;
     while (next < end + 3 && isSeparator(text.charCodeAt(next))) next++;
     if (next === end || !isDigit(text.charCodeAt(next))) break;

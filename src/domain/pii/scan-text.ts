@@ -7,25 +7,21 @@ import { findAssignment, findPrivateKeys, findToken } from './find-secret.js';
 import { findTenantPatterns } from './find-tenant-patterns.js';
 import { readCluster } from './read-cluster.js';
 import type { Scan } from './scan.js';
-import { isLetter } from './scan.js';
+import { isDigit, isLetter } from './scan.js';
 
-const NOTHING = 0;
-const DIGIT = 1;
-const AT = 2;
-const COLON = 3;
-const EQUALS = 4;
-
-/** What each ASCII character may be part of: most characters of prose start nothing. */
-const TRIGGERS = new Uint8Array(128);
-TRIGGERS.fill(DIGIT, 48, 58);
-TRIGGERS[64] = AT;
-TRIGGERS[58] = COLON;
-TRIGGERS[61] = EQUALS;
-
+// Most characters of prose start nothing; the regular expression engine skips them several times faster than a loop.
+const TRIGGER = /[0-9:=@]/g;
+const AT = 64;
+const COLON = 58;
 const HYPHEN = 45;
 const LOW_LINE = 95;
-const joinsToken = (code: number): boolean =>
-  isLetter(code) || code === HYPHEN || code === LOW_LINE;
+
+/** Whether the digits at `at` stand inside a word, or begin one after white space (a bearer value may). */
+function mayBeToken(text: string, at: number): boolean {
+  const before = text.charCodeAt(at - 1);
+  if (isLetter(before) || before === HYPHEN || before === LOW_LINE) return true;
+  return before <= 32 && isLetter(text.charCodeAt(at + 1));
+}
 
 const FOLDED =
   /[\u00a0\u2000-\u200a\u202f\u205f\u3000\u2010-\u2015\u2212\uff0b-\uff20\u0660-\u0669\u06f0-\u06f9\u0966-\u096f]/g;
@@ -53,28 +49,23 @@ export function scanText(text: string, policy: PiiPolicy, fieldName: string): Sc
   };
   let tokenEnd = 0;
   let ipEnd = 0;
-  for (let i = 0; i < folded.length; i++) {
+  TRIGGER.lastIndex = 0;
+  while (TRIGGER.test(folded)) {
+    const i = TRIGGER.lastIndex - 1;
     const code = folded.charCodeAt(i);
-    const trigger = code < 128 ? TRIGGERS[code] : NOTHING;
-    if (trigger === NOTHING) continue;
-    if (trigger === DIGIT) {
+    if (isDigit(code)) {
       const before = folded.charCodeAt(i - 1);
-      if (joinsToken(before)) {
-        if (i >= tokenEnd) tokenEnd = findToken(scan, i, tokenEnd);
-        if (isLetter(before)) findIban(scan, i);
-      } else if (i >= tokenEnd && before <= 32 && isLetter(folded.charCodeAt(i + 1))) {
-        tokenEnd = findToken(scan, i, tokenEnd);
-      }
+      if (i >= tokenEnd && mayBeToken(folded, i)) tokenEnd = findToken(scan, i, tokenEnd);
+      if (isLetter(before)) findIban(scan, i);
       const cluster = readCluster(scan, i);
-      findNumbers(scan, cluster);
-      i = (cluster.ends.at(-1) ?? i + 1) - 1;
-    } else if (trigger === AT) {
+      if (cluster.starts.length > 1 || cluster.end - i >= 7) findNumbers(scan, cluster);
+      TRIGGER.lastIndex = cluster.end;
+    } else if (code === AT) {
       findEmail(scan, i);
       findUrlUserinfo(scan, i);
     } else {
       findAssignment(scan, i);
-      if (trigger === COLON && i >= ipEnd && folded.charCodeAt(i + 1) > 32)
-        ipEnd = findIpv6(scan, i);
+      if (code === COLON && i >= ipEnd && folded.charCodeAt(i + 1) > 32) ipEnd = findIpv6(scan, i);
     }
   }
   findPrivateKeys(scan);
