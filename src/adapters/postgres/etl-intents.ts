@@ -328,6 +328,7 @@ async function recordIntents(
   }));
   const news = placed.filter(({ revision }) => !same.has(revision.docId));
   await insertRevisions(query, tenant, await all(news, (one) => sealRevision(parts, tenant, one)));
+  await insertMentions(query, tenant, news);
   await writeIntents(
     query,
     of,
