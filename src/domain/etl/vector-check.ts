@@ -10,6 +10,19 @@ export function vectorFault(vector: Float32Array, dims: number): VectorFault | u
   return square === 0 ? 'zero_norm' : undefined;
 }
 
+/**
+ * Positions whose vectors cannot be stored, with the reason: their texts are embedded once more, then quarantined. An
+ * undefined entry is none: its text holds nothing to embed.
+ */
+export const badVectors = (
+  vectors: readonly (Float32Array | undefined)[],
+  dims: number,
+): { index: number; fault: VectorFault }[] =>
+  vectors.flatMap((vector, index) => {
+    const fault = vector && vectorFault(vector, dims);
+    return fault === undefined ? [] : [{ index, fault }];
+  });
+
 /** Cosine similarity, −1 to 1; NaN where a vector is zero or the lengths differ. */
 export function cosine(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return NaN;
