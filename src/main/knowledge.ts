@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import { createLanceStore } from '../adapters/lancedb/create-lance-store.js';
+import { createLocalEmbedder } from '../adapters/local-embedder/create-local-embedder.js';
+import { createEtlLedger } from '../adapters/postgres/etl-ledger.js';
+import { createEtlReads } from '../adapters/postgres/etl-reads.js';
+import type { LedgerParts } from '../adapters/postgres/etl-rows.js';
+import { newId } from '../adapters/postgres/new-id.js';
+import { createRetrievalStore } from '../adapters/postgres/retrieval.js';
+import { createRetrievalRuns } from '../adapters/postgres/retrieval-runs.js';
+import {
+  createEvalSet,
+  createRetrieval,
+  type RetrievalDeps,
+} from '../activities/retrieval/index.js';
+import type { Scrubber } from '../activities/etl/index.js';
+import { watchSourceStart } from '../domain/etl/contract.js';
+import type { Embedder } from '../domain/etl/embedder.js';
+import type { GenerationFacts } from '../domain/etl/ledger.js';
+import type { VectorSink, VectorStore } from '../domain/etl/vector-sink.js';
+import { PlatformError } from '../domain/errors.js';
+import { digestOf } from '../domain/digest.js';
+import { hasResidualPii } from '../domain/pii/find-pii.js';
+import { createPseudonym } from '../domain/pii/pseudonym.js';
+import { piiPolicyIdentity, piiPolicySchema } from '../domain/pii/contract.js';
+import { scrubText } from '../domain/pii/scrub-text.js';
+import { subjectToken } from '../domain/subject-token.js';
+import { MINUTE_MS } from '../domain/units.js';
+import type { Parts } from './dependencies.js';
+import { startWorkerThread } from './model-runtime.js';
+import type { Serving } from './serving.js';
+
+const FRESHNESS_OBJECTIVE_MS = 5 * MINUTE_MS;
+
+/** Scrubs by a collection's policy with the tenant's pseudonym key, documents and queries alike. */
+const createScrubbers =
+  (secrets: Serving['secrets']) =>
+  async (tenant: string, piiPolicy: Record<string, unknown>): Promise<Scrubber> => {
+    const key = await secrets.pseudonymKey(tenant);
+    const policy = piiPolicySchema.parse(piiPolicy);
+    const pseudonym = createPseudonym(key.key.reveal());
+    return {
+      policyVersion: digestOf('anneal.pii.policy', piiPolicyIdentity(policy)),
+      keyId: `pseudonym-v${key.version}`,
+      scrub: (text) => {
+        const subjects: string[] = [];
+        const { text: scrubbed, findings } = scrubText(text, {
+          policy,
+          pseudonym: (kind, value) => {
+            subjects.push(subjectToken(key, value));
+            return pseudonym(kind, value);
+          },
+        });
+        return { text: scrubbed, counts: findings, subjects };
+      },
+      hasResidual: (text) => hasResidualPii(text, policy),
+      subjectToken: (subject) => subjectToken(key, subject),
+    };
+  };
+
+/** Embedders by what a generation was made with; each is started once and lives as long as the process. */
+function createEmbedders({ artifacts }: Parts) {
+  const known = new Map<string, Promise<Embedder & { close: () => Promise<void> }>>();
+  const make = async ({ embedder, embedSpec }: GenerationFacts) => {
+    if (embedder === 'hash-384')
+      return createLocalEmbedder({ model: { id: 'hash-384' }, startThread: startWorkerThread });
+    const { artifactRef, artifactDigest } = embedSpec;
+    if (embedder !== 'lsa' || typeof artifactRef !== 'string')
+      throw new PlatformError('EMBEDDER_UNKNOWN', 'There is no such embedder here.');
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of artifacts.openStream(artifactRef, { verify: true }))
+      chunks.push(chunk);
+    return createLocalEmbedder({
+      model: {
+        id: 'lsa',
+        artifact: Buffer.concat(chunks),
+        digest: artifactDigest as `sha256:${string}`,
+      },
+      startThread: startWorkerThread,
+    });
+  };
+  return {
+    embedderOf: (_tenant: string, generation: GenerationFacts): Promise<Embedder> => {
+      const started = known.get(generation.embedFp) ?? make(generation);
+      known.set(generation.embedFp, started);
+      started.catch(() => known.delete(generation.embedFp));
+      return started;
+    },
+    close: async () => {
+      for (const started of known.values()) await (await started).close();
+    },
+  };
+}
+
+/** The stores of this installation by name. */
+function createStores({ config }: Parts) {
+  const stores: VectorStore[] = [createLanceStore({ folder: join(config.stateDir, 'vectors') })];
+  const storeOf = (name: string): VectorStore => {
+    const store = stores.find((one) => one.name === name);
+    if (store === undefined)
+      throw new PlatformError('SINK_UNKNOWN', `This process has no store “${name}”.`);
+    return store;
+  };
+  return {
+    storeOf,
+    sinkOf: async (tenant: string, generation: GenerationFacts): Promise<VectorSink> => {
+      const { generationId, embedFp, dims } = generation;
+      const spec = { tenant, generationId, embedFp, dims };
+      const store = storeOf(generation.sink);
+      await store.ensureGeneration(spec);
+      return store.sink(spec);
+    },
+    close: async () => {
+      for (const store of stores) await store.close();
+    },
+  };
+}
+
+/**
+ * What knowledge is made of in one process: the write ledger and its reads, stores, embedders, scrubbing, and retrieval
+ * on top. API and workers build the same, so that a query passes what its documents passed.
+ */
+export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' | 'cipher'>) {
+  const { secrets, cipher } = serving;
+  const ledgerParts: LedgerParts = {
+    db: parts.db,
+    cipher,
+    keyOf: secrets.documentIdKey,
+    watchStart: watchSourceStart,
+  };
+  const scrubber = createScrubbers(secrets);
+  const embedders = createEmbedders(parts);
+  const stores = createStores(parts);
+  const ledger = createEtlLedger(ledgerParts);
+  const rows = createRetrievalStore(parts.db);
+  const scrubQuery: RetrievalDeps['scrubQuery'] = async (tenant, text, piiPolicy) =>
+    (await scrubber(tenant, piiPolicy)).scrub(text).text;
+  const retrievalDeps: RetrievalDeps = {
+    reads: createEtlReads(ledgerParts),
+    findSearched: rows.findSearched,
+    isApplied: ledger.isApplied,
+    storeOf: stores.storeOf,
+    embedderOf: embedders.embedderOf,
+    scrubQuery,
+    freshnessObjectiveMs: FRESHNESS_OBJECTIVE_MS,
+  };
+  const ownerOf = (of: { tenant: string; rowId: string }) => ({
+    ...of,
+    table: 'retrieval_eval_query',
+    column: 'text_enc',
+  });
+  return {
+    ledger,
+    scrubber,
+    retrievalDeps,
+    retrieval: createRetrieval(retrievalDeps),
+    embedderOf: embedders.embedderOf,
+    sinkOf: stores.sinkOf,
+    runs: createRetrievalRuns(parts.db, async (of, sealed) =>
+      (await cipher.decrypt(ownerOf(of), sealed)).toString('utf8'),
+    ),
+    evaluations: {
+      ...rows,
+      createEvalSet: createEvalSet({
+        findSearched: rows.findSearched,
+        scrubQuery,
+        sealQuery: (of, text) => cipher.encrypt(ownerOf(of), text),
+        newEvalSetId: () => newId('evalSet'),
+        saveEvalSet: rows.saveEvalSet,
+      }),
+    },
+    close: async () => {
+      await embedders.close();
+      await stores.close();
+    },
+  };
+}
