@@ -3,7 +3,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Transform } from 'node:stream';
 import type { Agent, Dispatcher } from 'undici';
 import { PlatformError } from '../../domain/errors.js';
-import { pinnedAgent, systemResolve } from './connect.js';
+import { pinnedAgent, systemResolve } from './pinned-agent.js';
 import {
   defaultEgressLimits,
   entryOf,

@@ -11,7 +11,8 @@ export interface EmbedderLimits {
 /**
  * Port of an embedder. `embed` answers one vector of `dims` values per text, in order. It is stateless: the same text,
  * kind and `embedFp` give the same vector. Failures: `EMBEDDER_UNAVAILABLE`, `EMBEDDER_RATE_LIMITED` (both retryable,
- * with `retryAfterMs` where the provider said one), `EMBEDDER_REFUSED_INPUT` (final, for one text), `EMBEDDER_MISCONFIGURED`.
+ * with `extensions.retryAfterMs` where the provider said one), `EMBEDDER_REFUSED_INPUT` (final, for the text at
+ * `extensions.index`), `EMBEDDER_MISCONFIGURED`. A vector of a provider is handed on as it came: check it with `badVectors`.
  */
 export interface Embedder {
   /** Name of the embedder, such as `hash-384`. */
