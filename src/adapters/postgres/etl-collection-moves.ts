@@ -8,7 +8,7 @@ import type { Database, SqlRow, Tx } from './database.js';
 import { generationData, lockCollection, type GenerationSpecRow } from './etl-collections.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
-import type { EtlGeneration, Prisma } from './generated/client.js';
+import type { EtlGeneration } from './generated/client.js';
 
 /** What `reembedCollection` is started with. */
 export interface ReembedStart {

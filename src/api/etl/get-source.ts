@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { sourceViewSchema } from '../../domain/etl/requests.js';
+import { sourceIdSchema } from '../../domain/ids.js';
+import { route } from '../route.js';
+import type { EtlRouteDeps } from './etl-route-deps.js';
+import { findOrRefuse } from './find-or-refuse.js';
+
+/** `GET /v1/sources/{id}` */
+export const getSource = (deps: EtlRouteDeps) =>
+  route({
+    method: 'get',
+    path: '/v1/sources/{id}',
+    operation: 'sources.get',
+    summary: 'Read a source',
+    permission: 'etl:read',
+    params: z.strictObject({ id: sourceIdSchema }),
+    response: { status: 200, schema: sourceViewSchema, description: 'The source.' },
+    problems: [],
+    example: { params: { id: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' } },
+    handle: async ({ principal, params }) => ({
+      status: 200,
+      body: await findOrRefuse(deps.findSource(principal.tenant, params.id), 'source'),
+    }),
+  });

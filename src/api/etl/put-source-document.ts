@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { PlatformError } from '../../domain/errors.js';
+import { digestOf } from '../../domain/digest.js';
+import {
+  MAX_DOCUMENT_BYTES,
+  pushDocumentSchema,
+  recordedSchema,
+  type PushDocument,
+} from '../../domain/etl/document-requests.js';
+import { mediaTypeOf } from '../../domain/etl/media-type-of.js';
+import { sourceIdSchema } from '../../domain/ids.js';
+import { fieldErrors } from '../problem.js';
+import { receiveUpload, type UploadPart } from '../receive-upload.js';
+import { route, type RouteRequest } from '../route.js';
+import type { EtlRouteDeps } from './etl-route-deps.js';
+import { findOrRefuse } from './find-or-refuse.js';
+
+/** The form's field `options`. @throws INVALID_REQUEST with every wrong field below `/options` */
+function parseOptions(text: string): PushDocument {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    throw new PlatformError('INVALID_REQUEST', 'The field options is not valid JSON.', {
+      errors: [{ pointer: '/options', code: 'invalid_json' }],
+    });
+  }
+  const parsed = pushDocumentSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const errors = fieldErrors(parsed.error, ['options']);
+  throw new PlatformError(
+    'INVALID_REQUEST',
+    `${errors.length} field(s) of the request are wrong.`,
+    { errors },
+  );
+}
+
+/** What the file is. @throws UNSUPPORTED_MEDIA_TYPE before a byte of it is stored */
+function typeOf(options: PushDocument, part: UploadPart) {
+  const names = [options.key, part.filename];
+  const type = mediaTypeOf({ declared: options.mediaType, names, partType: part.mediaType });
+  if (type !== undefined) return type;
+  throw new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'Documents of this type are not read.', {
+    errors: [{ pointer: '/options/mediaType', code: 'UNSUPPORTED_MEDIA_TYPE' }],
+    extensions: { mediaType: part.mediaType },
+  });
+}
+
+/** The source that a document may be put into. @throws NOT_FOUND, SOURCE_CONFIG_INVALID, SOURCE_PAUSED */
+async function requireUploadSource(deps: EtlRouteDeps, tenant: string, sourceId: string) {
+  const source = await findOrRefuse(deps.findSource(tenant, sourceId), 'source');
+  if (source.kind !== 'upload')
+    throw new PlatformError(
+      'SOURCE_CONFIG_INVALID',
+      'Documents are put into upload sources only.',
+      {
+        errors: [{ pointer: '/path/id', code: 'SOURCE_CONFIG_INVALID' }],
+      },
+    );
+  if (source.state === 'PAUSED') throw new PlatformError('SOURCE_PAUSED', 'The source is paused.');
+  if (source.state === 'DELETING' || source.state === 'DELETED')
+    throw new PlatformError('NOT_FOUND', 'There is no such source.');
+}
+
+async function receive(
+  deps: EtlRouteDeps,
+  request: Pick<RouteRequest<{ id: string }, unknown, unknown>, 'raw' | 'principal' | 'signal'>,
+) {
+  const { tenant: tenantId } = request.principal;
+  return receiveUpload(request.raw, {
+    limitBytes: MAX_DOCUMENT_BYTES,
+    deadlineMs: deps.uploadDeadlineMs,
+    signal: request.signal,
+    onFile: async (text, body, part) => {
+      const options = parseOptions(text);
+      const mediaType = typeOf(options, part);
+      const file = await deps.artifacts.put({ tenantId, body, maxBytes: MAX_DOCUMENT_BYTES });
+      return { options, mediaType, file };
+    },
+  });
+}
+
+/** `PUT /v1/sources/{id}/documents`: streams one document to the artifact store and records the change. */
+export const putSourceDocument = (deps: EtlRouteDeps) =>
+  route({
+    method: 'put',
+    path: '/v1/sources/{id}/documents',
+    operation: 'sources.upload',
+    summary: 'Put a document into an upload source',
+    description: 'A form with the field `options` (JSON), then the file.',
+    permission: 'etl:write',
+    params: z.strictObject({ id: sourceIdSchema }),
+    upload: {
+      fields: pushDocumentSchema,
+      fileDescription: 'Markdown, HTML, text, CSV, JSON, JSON lines, PDF or DOCX.',
+      limitBytes: MAX_DOCUMENT_BYTES,
+    },
+    response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
+    problems: ['SOURCE_CONFIG_INVALID', 'SOURCE_PAUSED', 'DEADLINE_EXCEEDED'],
+    example: { params: { id: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, body: { key: 'guide.md' } },
+    handle: async (request) => {
+      const { principal, params } = request;
+      await requireUploadSource(deps, principal.tenant, params.id);
+      const { options, mediaType, file } = await receive(deps, request);
+      const { key, ...said } = options;
+      const content = { ...said, name: key, mediaType };
+      // The same bytes with other access or metadata are another version.
+      const version = digestOf('anneal.etl.upload', { sha256: file.sha256, content });
+      return deps.submitChanges(request.callerFor({ options, sha256: file.sha256 }), params.id, [
+        {
+          naturalKey: key,
+          kind: 'upsert',
+          sourceVersion: version,
+          contentRef: file.ref,
+          content,
+          bytes: file.sizeBytes,
+          priority: 3,
+        },
+      ]);
+    },
+  });

@@ -1,0 +1,245 @@
+import { signDelivery } from '../../src/domain/etl/webhook-signature.js';
+import { createEtlWorld, createSource, type EtlWorld } from './etl-world.js';
+
+const approver = { subject: 'prn_approver', roles: ['approver' as const] };
+
+describe('the edge of etl', () => {
+  let world: EtlWorld;
+  beforeAll(async () => {
+    world = await createEtlWorld();
+  }, 60_000);
+  afterAll(() => world.close());
+
+  const pointersOf = (body: Record<string, unknown>) =>
+    (body.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort();
+
+  it('creates a collection with a live generation once, and refuses with every wrong field', async () => {
+    const tenant = world.newTenant();
+    const body = { name: 'handbook', purposes: ['support'] };
+    const made = await world.send('POST /v1/collections', { tenant, body });
+    expect(made).toMatchObject({
+      status: 201,
+      body: { generations: [{ state: 'LIVE', embedder: 'hash-384' }], counts: { documents: 0 } },
+    });
+    expect(await world.send('POST /v1/collections', { tenant, body })).toMatchObject({
+      status: 409,
+      body: { code: 'ALREADY_EXISTS' },
+    });
+    const unknown = { ...body, name: 'b', embedder: 'nobody', sink: 'nowhere' };
+    const refused = await world.send('POST /v1/collections', { tenant, body: unknown });
+    expect([refused.status, pointersOf(refused.body)]).toEqual([422, ['/embedder', '/sink']]);
+    const small = { ...body, name: 'b', sink: 'small' };
+    expect(await world.send('POST /v1/collections', { tenant, body: small })).toMatchObject({
+      status: 422,
+      body: { code: 'SINK_UNSUPPORTED_DIMS' },
+    });
+    const other = await world.send(`GET /v1/collections/${String(made.body.id)}`, {
+      tenant: world.newTenant(),
+    });
+    expect(other.status).toBe(404);
+  });
+
+  it('builds one generation at a time and goes back only to one that is held', async () => {
+    const tenant = world.newTenant();
+    const { collectionId } = await createSource(world, tenant, { kind: 'upload' });
+    const path = `/v1/collections/${collectionId}`;
+    const lsa = { tenant, body: { embedder: 'lsa' } };
+    const first = await world.send(`POST ${path}:reembed`, lsa);
+    expect(first).toMatchObject({ status: 202, body: { status: 'BUILDING' } });
+    expect(await world.send(`POST ${path}:reembed`, lsa)).toMatchObject({
+      status: 409,
+      body: { code: 'GENERATION_BUILDING', running: first.body.id },
+    });
+    const back = { tenant, body: { generationId: first.body.id, reason: 'r' } };
+    expect(await world.send(`POST ${path}:rollback`, back)).toMatchObject({
+      status: 409,
+      body: { code: 'GENERATION_NOT_HELD' },
+    });
+    await world.database.asSuperuser(
+      `update etl_generation set state = 'HOLDING' where generation_id = '${String(first.body.id)}'`,
+    );
+    expect(await world.send(`POST ${path}:rollback`, back)).toMatchObject({
+      status: 200,
+      body: { generationId: first.body.id, generationEpoch: 2 },
+    });
+  });
+
+  it('scans only what can be listed, one scan at a time, and not while paused', async () => {
+    const tenant = world.newTenant();
+    const { sourceId } = await createSource(world, tenant, {
+      kind: 'folder',
+      config: { path: '/allowed/docs' },
+    });
+    const scan = () => world.send(`POST /v1/sources/${sourceId}:scan`, { tenant });
+    expect(await scan()).toMatchObject({ status: 409, body: { code: 'SCAN_RUNNING' } });
+    await world.database.asSuperuser(
+      `update etl_scan set state = 'APPLIED' where source_id = '${sourceId}'`,
+    );
+    const paused = { tenant, body: { reason: 'maintenance' } };
+    await world.send(`POST /v1/sources/${sourceId}:pause`, paused);
+    expect(await scan()).toMatchObject({ status: 409, body: { code: 'SOURCE_PAUSED' } });
+    const resumed = await world.send(`POST /v1/sources/${sourceId}:resume`, paused);
+    expect(resumed).toMatchObject({ status: 200, body: { state: 'ACTIVE' } });
+    expect(await scan()).toMatchObject({ status: 202, body: { status: 'RUNNING' } });
+    const bad = { name: 'x', kind: 'folder', config: { path: '/etc' }, acl: ['public'] };
+    const { collectionId } = await createSource(world, tenant, { kind: 'upload' });
+    const refused = await world.send('POST /v1/sources', {
+      tenant,
+      body: { ...bad, collectionId },
+    });
+    expect([refused.status, pointersOf(refused.body)]).toEqual([422, ['/config/path']]);
+    const open = { collectionId, name: 'y', kind: 'upload' };
+    expect(await world.send('POST /v1/sources', { tenant, body: open })).toMatchObject({
+      status: 422,
+      body: { code: 'ACL_REQUIRED' },
+    });
+  });
+
+  it('lets another person decide once on a mass deletion, while there is time', async () => {
+    const tenant = world.newTenant();
+    const { source, sourceId } = await createSource(world, tenant, {
+      kind: 'folder',
+      config: { path: '/allowed/docs' },
+    });
+    const id = String(source.runningScanId);
+    const decide = (more: object = {}) =>
+      world.send(`POST /v1/scans/${id}:decide`, {
+        tenant,
+        ...approver,
+        ...more,
+        body: { decision: 'apply', reason: 'moved on purpose' },
+      });
+    const set = (sql: string) =>
+      world.database.asSuperuser(`update etl_scan set ${sql} where source_id = '${sourceId}'`);
+    expect(await decide()).toMatchObject({ status: 409, body: { code: 'ILLEGAL_TRANSITION' } });
+    await set(`state = 'WAITING', expires_at = now() - interval '1 second'`);
+    expect(await decide()).toMatchObject({ status: 409, body: { code: 'DECISION_EXPIRED' } });
+    await set(`expires_at = now() + interval '1 day'`);
+    const own = { subject: 'prn_steward', roles: ['approver'] };
+    expect(await decide(own)).toMatchObject({ status: 403, body: { code: 'SELF_APPROVAL' } });
+    expect(await decide()).toMatchObject({
+      status: 200,
+      body: { decision: 'apply', decidedBy: 'prn_approver' },
+    });
+    expect(world.woken.map(({ workflowId }) => workflowId)).toContain(`etl/${tenant}/${id}`);
+    expect(await decide()).toMatchObject({ status: 409, body: { code: 'ALREADY_DECIDED' } });
+  });
+
+  it('takes a document as a stream, shows it, hides it when it is deleted, and says why not indexed', async () => {
+    const tenant = world.newTenant();
+    const { sourceId } = await createSource(world, tenant, { kind: 'upload' });
+    const options = { key: 'guide.md', acl: ['group:staff'] };
+    const put = await world.upload(sourceId, { tenant }, { options, file: '# Guide\n\ntext' });
+    expect(put).toMatchObject({ status: 202, body: { recorded: 1 } });
+    const wrong = { key: '', acl: ['everybody'], nonsense: 1 };
+    const refused = await world.upload(sourceId, { tenant }, { options: wrong, file: 'x' });
+    expect(pointersOf(refused.body)).toEqual([
+      '/options/acl/0',
+      '/options/key',
+      '/options/nonsense',
+    ]);
+    const exe = { options: { key: 'a.exe' }, file: 'MZ' };
+    expect((await world.upload(sourceId, { tenant }, exe)).status).toBe(415);
+    const large = { options: { key: 'a.txt' }, file: new Uint8Array(64 * 1024 * 1024 + 1) };
+    expect((await world.upload(sourceId, { tenant }, large)).status).toBe(413);
+    const list = await world.send(`GET /v1/documents?sourceId=${sourceId}`, { tenant });
+    const [document] = list.body.items as { id: string }[];
+    const path = `/v1/documents/${document?.id ?? ''}`;
+    expect(await world.send(`GET ${path}`, { tenant })).toMatchObject({
+      body: { state: 'PENDING', lineage: [{ kind: 'upsert', state: 'PENDING' }] },
+    });
+    expect((await world.send(`GET ${path}`, { tenant: world.newTenant() })).status).toBe(404);
+    const deleted = await world.send(`DELETE ${path}?suppress=true`, { tenant });
+    expect(deleted.status).toBe(202);
+    expect(await world.send(`GET ${path}`, { tenant })).toMatchObject({
+      body: { state: 'DELETED' },
+    });
+  });
+
+  it('accepts a signed delivery once, and nothing that is unsigned, changed or old', async () => {
+    const tenant = world.newTenant();
+    const { source, sourceId } = await createSource(world, tenant, { kind: 'webhook' });
+    const { path, secret } = source.hook as { path: string; secret: string };
+    const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
+    const message = JSON.stringify({ key: 'faq.md', content: '# FAQ\n\nRotate keys yearly.' });
+    const deliver = async (
+      change: { id?: string; at?: number; body?: string; to?: string } = {},
+    ) => {
+      const { id = 'dlv_1', at = Date.now(), to = path } = change;
+      const timestamp = String(Math.floor(at / 1000));
+      const signature = signDelivery(key, { id, timestamp, body: Buffer.from(message) });
+      const response = await fetch(`${world.url}${to}`, {
+        method: 'POST',
+        headers: {
+          'webhook-id': id,
+          'webhook-timestamp': timestamp,
+          'webhook-signature': signature,
+        },
+        body: change.body ?? message,
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+    const first = await deliver();
+    expect(first).toMatchObject({ status: 202, body: { recorded: 1 } });
+    expect((await deliver()).body).toEqual(first.body);
+    const listed = await world.send(`GET /v1/documents?sourceId=${sourceId}`, { tenant });
+    expect(listed.body.items).toHaveLength(1);
+    expect(await deliver({ id: 'dlv_2', body: `${message} ` })).toMatchObject({
+      status: 401,
+      body: { code: 'SIGNATURE_INVALID' },
+    });
+    expect(await deliver({ at: Date.now() - 301_000 })).toMatchObject({
+      status: 401,
+      body: { code: 'SIGNATURE_EXPIRED' },
+    });
+    const nobodys = path.replace(/.{4}$/, 'ZZZZ');
+    expect(await deliver({ to: nobodys })).toMatchObject({ body: { code: 'SIGNATURE_INVALID' } });
+    expect((await deliver({ body: 'x'.repeat(262_145) })).status).toBe(413);
+  });
+
+  it('releases what a content gate stopped, never what an access gate did, and decides once', async () => {
+    const tenant = world.newTenant();
+    const { collectionId, sourceId } = await createSource(world, tenant, { kind: 'upload' });
+    await world.upload(sourceId, { tenant }, { options: { key: 'a.md' }, file: 'text' });
+    const insert = (id: string, reason: string) =>
+      world.database.asSuperuser(
+        `insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, stage, reason, evidence, state)
+         select tenant_id, '${id}', source_id, '${collectionId}', doc_id, 'gate', '${reason}', '{}', 'OPEN'
+         from etl_document where source_id = '${sourceId}'`,
+      );
+    const mojibake = 'qua_01KAJ4Y4G0000000000000000A';
+    const residual = 'qua_01KAJ4Y4G0000000000000000B';
+    await insert(mojibake, 'mojibake');
+    await insert(residual, 'residual_pii');
+    await world.database.asSuperuser(
+      `update etl_change_event set state = 'QUARANTINED' where source_id = '${sourceId}'`,
+    );
+    const release = (id: string) =>
+      world.send(`POST /v1/quarantine/${id}:release`, { tenant, body: { reason: 'read it' } });
+    expect(await release(residual)).toMatchObject({
+      status: 409,
+      body: { code: 'NOT_RELEASABLE' },
+    });
+    expect(await release(mojibake)).toMatchObject({ status: 200, body: { state: 'RELEASED' } });
+    const [change] = await world.database.asSuperuser(
+      `select state from etl_change_event where source_id = '${sourceId}'`,
+    );
+    expect(change).toEqual({ state: 'PENDING' });
+    expect(await release(mojibake)).toMatchObject({ body: { code: 'ILLEGAL_TRANSITION' } });
+    const open = await world.send('GET /v1/quarantine?state=OPEN', { tenant });
+    expect(open.body.items).toMatchObject([{ id: residual, releasable: false }]);
+  });
+
+  it('hides all documents of a source in the moment it is deleted with them', async () => {
+    const tenant = world.newTenant();
+    const { sourceId } = await createSource(world, tenant, { kind: 'upload' });
+    await world.upload(sourceId, { tenant }, { options: { key: 'a.md' }, file: 'text' });
+    expect((await world.send(`DELETE /v1/sources/${sourceId}`, { tenant })).status).toBe(400);
+    const gone = await world.send(`DELETE /v1/sources/${sourceId}?mode=delete_documents`, {
+      tenant,
+    });
+    expect(gone).toMatchObject({ status: 202, body: { status: 'DELETING' } });
+    const list = await world.send(`GET /v1/documents?sourceId=${sourceId}`, { tenant });
+    expect(list.body.items).toMatchObject([{ state: 'DELETED' }]);
+  });
+});

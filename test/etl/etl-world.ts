@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openFolderStore } from '../../src/adapters/artifacts/folder-store.js';
+import { createAuditStore } from '../../src/adapters/postgres/audit.js';
+import { createEtlChanges } from '../../src/adapters/postgres/etl-changes.js';
+import { createEtlGenerationMoves } from '../../src/adapters/postgres/etl-collection-moves.js';
+import { createEtlCollectionStore } from '../../src/adapters/postgres/etl-collections.js';
+import { createEtlDocumentStore } from '../../src/adapters/postgres/etl-documents.js';
+import { createEtlQuarantineStore } from '../../src/adapters/postgres/etl-quarantine.js';
+import { createEtlScanStore } from '../../src/adapters/postgres/etl-scans.js';
+import { createEtlSourceStore } from '../../src/adapters/postgres/etl-sources.js';
+import { newId } from '../../src/adapters/postgres/new-id.js';
+import { createFieldCipher } from '../../src/adapters/secrets/field-cipher.js';
+import { createFileSecrets } from '../../src/adapters/secrets/file-provider.js';
+import { createApp } from '../../src/api/app.js';
+import { etlRoutes, type EtlRouteDeps } from '../../src/api/etl/index.js';
+import { permissionsOf, type Role } from '../../src/domain/access/permissions.js';
+import { etlWorkflowId, watchSourceStart } from '../../src/domain/etl/contract.js';
+import { hookKey } from '../../src/domain/etl/webhook-signature.js';
+import { PlatformError } from '../../src/domain/errors.js';
+import type { StartRequest, WakeRequest } from '../../src/domain/events/contract.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+/** What an answer is compared with. */
+export interface Answer {
+  status: number;
+  body: Record<string, unknown>;
+}
+
+/** Who sends a request; a data steward unless said otherwise. */
+export interface Sender {
+  tenant: string;
+  subject?: string;
+  roles?: Role[];
+  idempotencyKey?: string;
+}
+
+/** The edge of `etl` over a database and an artifact store of its own. */
+export interface EtlWorld {
+  url: string;
+  database: TestDatabase;
+  started: StartRequest[];
+  woken: WakeRequest[];
+  send: (operation: string, who: Sender & { body?: unknown }) => Promise<Answer>;
+  upload: (
+    sourceId: string,
+    who: Sender,
+    form: { options: unknown; file: string | Uint8Array<ArrayBuffer>; name?: string },
+  ) => Promise<Answer>;
+  newTenant: () => string;
+  close: () => Promise<void>;
+}
+
+const headersOf = (who: Sender): Record<string, string> => {
+  const { tenant, subject = 'prn_steward', roles = ['data-steward'] } = who;
+  return {
+    authorization: `Bearer ${tenant}:${subject}:${roles.join(',')}`,
+    'idempotency-key': who.idempotencyKey ?? randomUUID(),
+  };
+};
+
+const answerOf = async (response: Response): Promise<Answer> => ({
+  status: response.status,
+  body: (await response.json()) as Answer['body'],
+});
+
+const offers: Pick<EtlRouteDeps, 'findEmbedder' | 'findSink'> = {
+  findEmbedder: (embedder) =>
+    embedder === 'hash-384' || embedder === 'lsa'
+      ? { embedder, embedSpec: {}, embedFp: 'fp', dims: 384, fitted: embedder === 'lsa' }
+      : undefined,
+  findSink: (name) =>
+    name === 'lancedb' ? { maxDims: 4_096 } : name === 'small' ? { maxDims: 100 } : undefined,
+};
+
+async function createDeps(database: TestDatabase, root: string): Promise<EtlRouteDeps> {
+  const secrets = createFileSecrets(join(root, 'keys'));
+  const cipher = createFieldCipher(secrets);
+  const changes = createEtlChanges({
+    db: database.api,
+    cipher,
+    keyOf: (tenant) => secrets.documentIdKey(tenant),
+    watchStart: watchSourceStart,
+  });
+  return {
+    ...offers,
+    ...createEtlCollectionStore(database.api),
+    ...createEtlGenerationMoves(database.api, {
+      reembedCollection: ({ tenant, generationId }) => ({
+        workflowId: etlWorkflowId(tenant, generationId),
+        workflowType: 'reembedCollection',
+        taskQueue: 'orchestration',
+        input: { tenant, generationId },
+        options: { summary: 'reembed', searchAttributes: {}, priorityKey: 5 },
+        startedBy: 'api',
+      }),
+    }),
+    ...createEtlSourceStore(database.api),
+    ...createEtlScanStore(database.api),
+    ...createEtlDocumentStore(database.api, cipher),
+    ...createEtlQuarantineStore(database.api),
+    submitChanges: changes.submitChanges,
+    checkSource: async (_kind, config) =>
+      typeof config.path === 'string' && !config.path.startsWith('/allowed')
+        ? [{ pointer: '/config/path', code: 'outside_roots' }]
+        : [],
+    hookKey: async (tenant, sourceId) =>
+      hookKey((await secrets.documentIdKey(tenant)).reveal(), sourceId),
+    openUrl: async () => {
+      throw new PlatformError('EGRESS_REFUSED', 'No address is allowed here.');
+    },
+    spanText: async () => {
+      throw new PlatformError('NOT_FOUND', 'There is no such revision.');
+    },
+    artifacts: await openFolderStore({ root: join(root, 'artifacts'), nowMs: Date.now() }),
+    uploadDeadlineMs: 60_000,
+    nowMs: Date.now,
+    links: { temporalUi: (id) => `http://localhost/${id}` },
+  };
+}
+
+/** Builds the world. */
+export async function createEtlWorld(): Promise<EtlWorld> {
+  const database = await createTestDatabase();
+  const root = await mkdtemp(join(tmpdir(), 'anneal-etl-'));
+  const started: StartRequest[] = [];
+  const woken: WakeRequest[] = [];
+  const app = createApp(etlRoutes(await createDeps(database, root)), {
+    authenticate: async (header) => {
+      if (header === undefined) return undefined;
+      const [tenant = '', subject = '', held = ''] = header.slice(7).split(':');
+      const roles = held.split(',') as Role[];
+      const who = { subject, name: 'test', kind: 'person' as const };
+      const permissions = permissionsOf(roles, []);
+      return { tenant, ...who, roles, permissions, env: 'dev', via: 'api-key:test' };
+    },
+    startWorkflow: async (_tenant, start) => void started.push(start),
+    wakeWorkflow: async (wake) => void woken.push(wake),
+    recordRefusal: createAuditStore(database.api).recordRefusal,
+    newRequestId: () => newId('request'),
+    log: { warn: () => undefined, error: (facts, message) => void console.error(message, facts) },
+    observe: () => undefined,
+    stopping: new AbortController().signal,
+  });
+  const server = app.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    database,
+    started,
+    woken,
+    send: async (operation, who) => {
+      const [method = 'GET', path = '/'] = operation.split(' ');
+      const isJson = who.body !== undefined;
+      const response = await fetch(`${url}${path}`, {
+        method,
+        headers: { ...headersOf(who), ...(isJson ? { 'content-type': 'application/json' } : {}) },
+        ...(isJson ? { body: JSON.stringify(who.body) } : {}),
+      });
+      return answerOf(response);
+    },
+    upload: async (sourceId, who, { options, file, name = 'file' }) => {
+      const body = new FormData();
+      body.append('options', JSON.stringify(options));
+      body.append('file', new Blob([file]), name);
+      const path = `${url}/v1/sources/${sourceId}/documents`;
+      return answerOf(await fetch(path, { method: 'PUT', headers: headersOf(who), body }));
+    },
+    newTenant: () => `t-${randomUUID().slice(0, 8)}`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await database.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A collection with a source of one kind; answers both. */
+export async function createSource(
+  world: EtlWorld,
+  tenant: string,
+  source: { kind: string; config?: object },
+): Promise<{ collectionId: string; source: Answer['body']; sourceId: string }> {
+  const body = { name: `c-${randomUUID().slice(0, 8)}`, purposes: ['support'] };
+  const made = await world.send('POST /v1/collections', { tenant, body });
+  const collectionId = String(made.body.id);
+  const asked = { collectionId, name: 'docs', acl: ['group:staff'], ...source };
+  const answer = await world.send('POST /v1/sources', { tenant, body: asked });
+  if (answer.status !== 201) throw new Error(JSON.stringify([made, answer]));
+  return { collectionId, source: answer.body, sourceId: String(answer.body.id) };
+}
