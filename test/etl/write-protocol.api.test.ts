@@ -16,13 +16,20 @@ async function tenant(kind?: string): Promise<string> {
   await world.seed(id, kind);
   return id;
 }
-const push = (key: string, seq: number, text: string, more: Partial<ChangeRecord> = {}) =>
-  upsert(key, `v${seq}`, { seq: BigInt(seq), contentRef: text, ...more });
+const push = (key: string, seq: number, content: string | Partial<ChangeRecord>): ChangeRecord =>
+  upsert(key, `v${seq}`, {
+    seq: BigInt(seq),
+    ...(typeof content === 'string' ? { contentRef: content } : content),
+  });
 const removal = (key: string, seq: number): ChangeRecord => ({
   ...push(key, seq, ''),
   kind: 'delete',
   priority: 2,
 });
+const next = (stream: Iterator<number>): number => {
+  const { value } = stream.next() as { value: number };
+  return value;
+};
 const only = <T>(list: readonly T[]): T => {
   const [one] = list;
   if (one === undefined || list.length !== 1) throw new Error(`${list.length} instead of one`);
@@ -234,14 +241,14 @@ test('G5: order, repetition and size of batches do not change the result', async
         text === null ? expected.delete(key) : expected.set(key, text.join('|')),
       );
       const shuffled = [...events, ...events]
-        .map((event) => ({ event, at: order.next().value ?? 0 }))
+        .map((event) => ({ event, at: next(order) }))
         .sort((x, y) => x.at - y.at)
         .map(({ event }) => event);
       while (shuffled.length > 0) {
-        await world.record(t, ...shuffled.splice(0, sizes.next().value ?? 1));
-        if ((sizes.next().value ?? 0) > 2) await world.drain(t, sizes.next().value ?? 1);
+        await world.record(t, ...shuffled.splice(0, next(sizes)));
+        if (next(sizes) > 2) await world.drain(t, next(sizes));
       }
-      await world.drain(t, sizes.next().value ?? 1);
+      await world.drain(t, next(sizes));
       expect(await world.texts(t)).toEqual([...expected.values()].sort());
       expect(world.sink(t).rows.size).toBe((await world.read(t)).length);
     }),
@@ -251,7 +258,11 @@ test('G5: order, repetition and size of batches do not change the result', async
 
 test('claims go by priority, repeat within a batch, and five lost ones are poison', async () => {
   const t = await tenant();
-  await world.record(t, push('slow', 1, 'one', { priority: 5 }), push('fast', 2, 'two'));
+  await world.record(
+    t,
+    push('slow', 1, { contentRef: 'one', priority: 5 }),
+    push('fast', 2, 'two'),
+  );
   const { batchId, documents } = await world.claim(t, 1);
   expect(only(documents).naturalKey).toBe('fast');
   const repeated = await world.claim(t, 512, batchId);
