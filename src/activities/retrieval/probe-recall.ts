@@ -37,7 +37,8 @@ export async function probeRecall(
     const answered = new Set((await sink.search(search)).map(({ rowId }) => rowId));
     wanted += exact.length;
     found += exact.filter(({ rowId }) => answered.has(rowId)).length;
-    of.alive?.(++asked);
+    asked++;
+    of.alive?.(asked);
   }
   if (wanted === 0) return undefined;
   const recallBp = Math.floor((found * 10_000) / wanted);
