@@ -53,7 +53,7 @@ export function findToken(scan: Scan, at: number, from: number): number {
   scan.steps += end - start;
   if (end - start < MIN_TOKEN) return end;
   let match: RegExpExecArray | null = null;
-  for (const first of new Set([start, text.lastIndexOf('.', at) + 1])) {
+  for (const first of new Set([start, start + text.slice(start, at).lastIndexOf('.') + 1])) {
     if (first < start || isAlphanumeric(text.charCodeAt(first - 1))) continue;
     TOKENS.lastIndex = first;
     match = TOKENS.exec(text);

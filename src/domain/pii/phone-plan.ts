@@ -53,7 +53,7 @@ export const isNorthAmerican = (digits: string): boolean =>
  * Austria, Netherlands, Italy, Switzerland, Australia, Japan, South Africa and India.
  */
 const NATIONAL =
-  /^(?:0[1-9](?:-\d\d){4}|04\d\d-\d\d-\d\d-\d\d|0\d-\d{3}-\d\d-\d\d|02\d-\d{4}-\d{4}|01\d1-\d{3}-\d{4}|0[137]\d{3}-\d{5,6}|0[137]\d{3}-\d{3}-\d{3}|0[78]\d{2}-\d{3,4}-\d{4}|0[1-9]\d{1,3}-\d{5,8}|0\d{2,3}-\d{3}-\d\d-\d\d|0[1-9]\d?-\d{4}-\d{4}|04\d\d-\d{3}-\d{3}|0\d{1,3}-\d{2,4}-\d{4}|0\d{2}-\d{7}|0\d{4}-\d{6})$/;
+  /^(?:0[1-9](?:-\d\d){4}|04\d\d-\d\d-\d\d-\d\d|0\d-\d{3}-\d\d-\d\d|02\d-\d{4}-\d{4}|01\d1-\d{3}-\d{4}|0[137]\d{3}-\d{5,6}|0[137]\d{3}-\d{3}-\d{3}|0[78]\d{2}-\d{3,4}-\d{4}|0[1-9]\d{1,3}-\d{5,8}|0[1-9]\d{1,2}-\d{3}-\d\d-\d\d|0[1-9]\d?-\d{4}-\d{4}|04\d\d-\d{3}-\d{3}|0[1-9]\d{0,2}-\d{3,4}-\d{4}|0[1-9]\d-\d{7}|0[1-9]\d{3}-\d{6})$/;
 
 /** Whether a number, written with `-` for every separator, has a national format. */
 export const hasNationalFormat = (shape: string): boolean => NATIONAL.test(shape);
