@@ -26,10 +26,10 @@ const MAX_BATCH_BYTES = 2 ** 20;
 const RETIRE_AFTER = 200;
 
 export interface ParserOptions {
-  /** Starts a child from its entry with an empty environment, `data` as first message and these runtime flags. */
+  /** Starts a child from its entry with this (empty) environment, `data` as first message and these runtime flags. */
   startChild: (
     entry: URL,
-    options: { data: unknown; env: Record<string, string>; execArgv: string[] },
+    options: { data: unknown; env: Record<string, string>; execArgv: string[]; output: 'none' },
   ) => ChildProcess;
   /** Number of children; default 1. */
   children?: number | undefined;
@@ -172,6 +172,7 @@ interface Call {
   outcomes: ParseOutcome[];
   ids: readonly string[];
   tasks: Set<number>;
+  signal: AbortSignal;
 }
 
 /** A pool of pre-started child processes, one spool folder, and what is done when a child dies. */
@@ -197,6 +198,7 @@ class ParserPool {
           data: { progressFile, limits: this.#limits },
           env: {},
           execArgv,
+          output: 'none',
         });
       const progressFile = join(spool, `slot-${index}.progress`);
       return new ParserSlot({ spawn, progressFile, limits: this.#limits });
@@ -214,7 +216,7 @@ class ParserPool {
       else admitted.push(document);
     }
     const ids = inputs.map((input) => input.id);
-    const call: Call = { queue: batchesOf(admitted), outcomes, ids, tasks: new Set() };
+    const call: Call = { queue: batchesOf(admitted), outcomes, ids, tasks: new Set(), signal };
     const stop = (): void => {
       call.queue.length = 0;
       for (const slot of this.#slots) slot.cancel((task) => call.tasks.has(task.id));
@@ -278,7 +280,7 @@ class ParserPool {
     const task = await this.#spoolBatch(batch, id);
     let isResumed = false;
     try {
-      const end = await slot.run(task, batch.earlierMs);
+      const end = await slot.run(task, batch.earlierMs, call.signal);
       if (end.kind === 'done') await this.#collect(call, batch, task.outputFile);
       else isResumed = this.#afterDeath(call, { batch, task, end });
     } finally {

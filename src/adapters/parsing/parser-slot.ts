@@ -67,9 +67,10 @@ export class ParserSlot {
    * @param earlierMs what earlier attempts at its only document have used of its time
    * @throws Error where no child can be started
    */
-  async run(task: ParserTask, earlierMs = 0): Promise<TaskEnd> {
+  async run(task: ParserTask, earlierMs: number, signal: AbortSignal): Promise<TaskEnd> {
     if (this.#child === undefined) this.#start();
     await this.#ready.promise;
+    if (signal.aborted) return { kind: 'killed', cause: 'cancelled', index: 0, elapsedMs: 0 };
     const { promise, resolve } = Promise.withResolvers<TaskEnd>();
     const timer = setInterval(() => this.#watch(), TICK_MS);
     const since = performance.now();

@@ -18,6 +18,8 @@ export interface StartOptions {
 export interface StartChildOptions extends StartOptions {
   /** Flags of the runtime, such as limits of memory and permissions. */
   execArgv?: readonly string[] | undefined;
+  /** `none`: what it prints is dropped, where its libraries may quote personal data; default `inherit`. */
+  output?: 'inherit' | 'none' | undefined;
 }
 
 const ownExtension = extname(fileURLToPath(import.meta.url));
@@ -37,13 +39,17 @@ const loaderArguments = (): string[] =>
  */
 export function startChild(
   entry: URL,
-  { data, env, execArgv = [] }: StartChildOptions,
+  { data, env, execArgv = [], output = 'inherit' }: StartChildOptions,
 ): ChildProcess {
   const child = fork(entryPath(entry), [], {
     serialization: 'advanced',
     execArgv: [...execArgv, ...loaderArguments()],
     env: { ...env },
+    silent: output === 'none',
   });
+  // Nobody reads them: a full pipe would stop the child.
+  child.stdout?.resume();
+  child.stderr?.resume();
   // A child that cannot be spawned reports it by 'error'; its message then has nowhere to go.
   child.send({ data }, () => undefined);
   return child;
