@@ -141,7 +141,7 @@ export async function createEtlWorld(): Promise<EtlWorld> {
     wakeWorkflow: async (wake) => void woken.push(wake),
     recordRefusal: createAuditStore(database.api).recordRefusal,
     newRequestId: () => newId('request'),
-    log: { warn: () => undefined, error: (facts, message) => void console.error(message, facts) },
+    log: { warn: () => undefined, error: () => undefined },
     observe: () => undefined,
     stopping: new AbortController().signal,
   });
