@@ -1,0 +1,62 @@
+const SHINGLE_WORDS = 3;
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const GOLDEN = 0x9e3779b1;
+
+const isWordUnit = (code: number): boolean =>
+  (code >= 0x30 && code <= 0x39) ||
+  (code >= 0x41 && code <= 0x5a) ||
+  (code >= 0x61 && code <= 0x7a) ||
+  code >= 0xaa;
+
+/** FNV-1a (32 bits) of each word, ASCII letters folded to lower case. */
+function wordHashes(text: string): number[] {
+  const hashes: number[] = [];
+  let hash = FNV_OFFSET;
+  let isInside = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (isWordUnit(code)) {
+      hash = Math.imul(hash ^ (code >= 0x41 && code <= 0x5a ? code + 32 : code), FNV_PRIME);
+      isInside = true;
+    } else if (isInside) {
+      hashes.push(hash);
+      hash = FNV_OFFSET;
+      isInside = false;
+    }
+  }
+  if (isInside) hashes.push(hash);
+  return hashes;
+}
+
+/** Finaliser of MurmurHash3: every input bit reaches every output bit. */
+function mix(value: number): number {
+  let hash = value;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
+
+/**
+ * Simhash of a text (Charikar 2002): 64 bits, over every run of three words, each counted once per place. Texts that
+ * share most of their runs differ in few bits.
+ * @returns the bits as a signed 64-bit integer, as a database stores them; 0 for a text without words
+ */
+export function simhash(text: string): bigint {
+  const words = wordHashes(text);
+  const counts = new Int32Array(64);
+  const last = Math.max(1, words.length - SHINGLE_WORDS + 1);
+  for (let at = 0; at < last && words.length > 0; at++) {
+    let shingle = 0;
+    for (let next = at; next < Math.min(words.length, at + SHINGLE_WORDS); next++)
+      shingle = mix(Math.imul(shingle, 31) + (words[next] ?? 0));
+    const low = mix(shingle ^ GOLDEN);
+    for (let bit = 0; bit < 32; bit++) {
+      counts[bit] = (counts[bit] ?? 0) + ((low >>> bit) & 1) * 2 - 1;
+      counts[bit + 32] = (counts[bit + 32] ?? 0) + ((shingle >>> bit) & 1) * 2 - 1;
+    }
+  }
+  let bits = 0n;
+  for (let bit = 63; bit >= 0; bit--) bits = (bits << 1n) | ((counts[bit] ?? 0) > 0 ? 1n : 0n);
+  return BigInt.asIntN(64, bits);
+}
