@@ -1,3 +1,4 @@
+import { checkSinkBatch } from '../../domain/etl/check-sink-batch.js';
 import type {
   EraseReport,
   GenerationSpec,
@@ -41,10 +42,16 @@ function joinErasures(primary: EraseReport, companion: EraseReport): EraseReport
   };
 }
 
-function joinSinks(primary: VectorSink, companion: VectorSink, caps: SinkCaps): VectorSink {
+function joinSinks(
+  { primary, companion }: { primary: VectorSink; companion: VectorSink },
+  generation: GenerationSpec,
+  caps: SinkCaps,
+): VectorSink {
   return {
     caps,
     replaceRows: async ({ adds, deleteIds, epoch }) => {
+      // Checked for both before either writes: the companion sees no vector.
+      checkSinkBatch({ adds, deleteIds }, generation, caps);
       // The companion fences first, so a writer that lost the lease changes neither. Nothing is deleted before all of
       // it is added; a crash between leaves the intent open, and repeating is harmless.
       await companion.replaceRows({ adds: textOnly(adds), deleteIds: [], epoch });
@@ -68,11 +75,10 @@ function joinSinks(primary: VectorSink, companion: VectorSink, caps: SinkCaps): 
       for await (const row of companion.scanIds(slice)) if (!seen.has(row.rowId)) yield row;
     },
     search: (query) => ('text' in query.leg ? companion : primary).search(query),
-    physicallyErase: async (rowIds, epoch) =>
-      joinErasures(
-        await primary.physicallyErase(rowIds, epoch),
-        await companion.physicallyErase(rowIds, epoch),
-      ),
+    physicallyErase: async (rowIds, epoch) => {
+      const text = await companion.physicallyErase(rowIds, epoch);
+      return joinErasures(await primary.physicallyErase(rowIds, epoch), text);
+    },
     stats: async () => {
       const [own, text] = await Promise.all([primary.stats(), companion.stats()]);
       return {
@@ -82,8 +88,8 @@ function joinSinks(primary: VectorSink, companion: VectorSink, caps: SinkCaps): 
       };
     },
     compact: async (epoch) => {
-      await primary.compact?.(epoch);
       await companion.compact?.(epoch);
+      await primary.compact?.(epoch);
     },
   };
 }
@@ -101,8 +107,13 @@ export function withCompanion(primary: VectorStore, companion: VectorStore): Vec
       await primary.ensureGeneration(generation);
       await companion.ensureGeneration(textGeneration(generation));
     },
-    sink: (generation) =>
-      joinSinks(primary.sink(generation), companion.sink(textGeneration(generation)), caps),
+    sink: (generation) => {
+      const sinks = {
+        primary: primary.sink(generation),
+        companion: companion.sink(textGeneration(generation)),
+      };
+      return joinSinks(sinks, generation, caps);
+    },
     dropGeneration: async (generation) => {
       await primary.dropGeneration(generation);
       await companion.dropGeneration(textGeneration(generation));

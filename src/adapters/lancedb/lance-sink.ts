@@ -142,9 +142,10 @@ export class LanceSink implements VectorSink {
   replaceRows: VectorSink['replaceRows'] = async (batch) => {
     checkSinkBatch(batch, this.#generation, this.caps);
     const { adds, deleteIds, epoch } = batch;
-    if (adds.length + deleteIds.length === 0) return {};
     const { arrow } = await loadLancedb();
     return this.#write(epoch, async ({ table, file }) => {
+      // Nothing to write, but an epoch that lost the lease still learns it here.
+      if (adds.length + deleteIds.length === 0) return {};
       if (adds.length === 0) {
         const { version } = await table.delete(whereIds(deleteIds));
         return { token: String(version) };
