@@ -124,8 +124,8 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
   const ledgerParts: LedgerParts = {
     db: parts.db,
     cipher,
-    keyOf: secrets.documentIdKey,
-    watchStart: watchSourceStart,
+    keyOf: (tenant) => secrets.documentIdKey(tenant),
+    watchStart: (source) => watchSourceStart(source),
   };
   const scrubber = createScrubbers(secrets);
   const embedders = createEmbedders(parts);

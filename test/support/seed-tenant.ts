@@ -7,6 +7,26 @@ const ulid = '01KAJ4Y4G0000000000000000A';
 const digest = `sha256:${'d'.repeat(64)}`;
 const hash = `'\\x${'00'.repeat(32)}'`;
 
+const doc = '6f9619ff-8b86-8011-b42d-00c04fc964ff';
+
+/** One row of everything that documents come in by. `t` and `owner` are SQL literals. */
+async function seedKnowledge(
+  q: (sql: string) => Promise<unknown>,
+  t: string,
+  owner: string,
+): Promise<void> {
+  await q(`insert into etl_collection (tenant_id, collection_id, name, pipeline, acl_default, purposes, created_by)
+    values (${t}, 'col_${ulid}', 'theirs', '{"chunking":{"targetChars":1200,"maxChars":1600},"piiPolicy":{}}', '{}', '{support}', ${owner})`);
+  await q(`insert into etl_source (tenant_id, source_id, collection_id, name, kind, config, acl, state, retain_raw, created_by)
+    values (${t}, 'src_${ulid}', 'col_${ulid}', 'theirs', 'upload', '{}', '{public}', 'ACTIVE', true, ${owner})`);
+  await q(`insert into etl_scan (tenant_id, scan_id, source_id, state, requested_by)
+    values (${t}, 'scn_${ulid}', 'src_${ulid}', 'WAITING', ${owner})`);
+  await q(`insert into etl_document (tenant_id, doc_id, source_id, collection_id, key_hash, natural_key_enc, acl, denied_purposes)
+    values (${t}, '${doc}', 'src_${ulid}', 'col_${ulid}', 'x', ${hash}, '{public}', '{}')`);
+  await q(`insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, stage, reason, evidence, state)
+    values (${t}, 'qua_${ulid}', 'src_${ulid}', 'col_${ulid}', '${doc}', 'gate', 'mojibake', '{}', 'OPEN')`);
+}
+
 /** One row of every kind that an endpoint can name, written as superuser; ids by the noun of the operations. */
 export async function seedEveryTable(
   database: TestDatabase,
@@ -50,17 +70,7 @@ export async function seedEveryTable(
     values (${t}, 'inf_${ulid}', ${owner}, 'prod', 'theirs', 1, 'active', 1, 'SUCCEEDED', 'scoring', '{}', '[]', '${digest}', ${hash}, 'req', 'infer/${tenant}/x', now())`);
   await q(`insert into decision (tenant_id, decision_id, env, lane, state, actor, purpose, inputs_digest, inputs_ref, model, version, digest, arm, routing_epoch, contract_version, attempts, flags, warnings, latency_ms, row_hash)
     values (${t}, 'inf_${ulid}', 'prod', 'durable', 'SUCCEEDED', ${owner}, 'scoring', '${digest}', 'x', 'theirs', 1, '${digest}', 'active', 1, '${digest}', '[]', '[]', '[]', 1, ${hash})`);
-  const doc = '6f9619ff-8b86-8011-b42d-00c04fc964ff';
-  await q(`insert into etl_collection (tenant_id, collection_id, name, pipeline, acl_default, purposes, created_by)
-    values (${t}, 'col_${ulid}', 'theirs', '{"chunking":{"targetChars":1200,"maxChars":1600},"piiPolicy":{}}', '{}', '{support}', ${owner})`);
-  await q(`insert into etl_source (tenant_id, source_id, collection_id, name, kind, config, acl, state, retain_raw, created_by)
-    values (${t}, 'src_${ulid}', 'col_${ulid}', 'theirs', 'upload', '{}', '{public}', 'ACTIVE', true, ${owner})`);
-  await q(`insert into etl_scan (tenant_id, scan_id, source_id, state, requested_by)
-    values (${t}, 'scn_${ulid}', 'src_${ulid}', 'WAITING', ${owner})`);
-  await q(`insert into etl_document (tenant_id, doc_id, source_id, collection_id, key_hash, natural_key_enc, acl, denied_purposes)
-    values (${t}, '${doc}', 'src_${ulid}', 'col_${ulid}', 'x', ${hash}, '{public}', '{}')`);
-  await q(`insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, stage, reason, evidence, state)
-    values (${t}, 'qua_${ulid}', 'src_${ulid}', 'col_${ulid}', '${doc}', 'gate', 'mojibake', '{}', 'OPEN')`);
+  await seedKnowledge(q, t, owner);
   const model = { model: 'theirs', name: 'theirs', env: 'prod', version: '1' };
   return {
     principals: { id: `prn_${ulid}` },

@@ -116,6 +116,35 @@ interface OpenOptions {
   patienceMs?: number;
 }
 
+/** One transaction under a tenant over a plain connection, for statements that take a whole batch. */
+const createBatch =
+  (pool: pg.Pool): Database['batch'] =>
+  async (tenant, work) => {
+    let client: pg.PoolClient | undefined;
+    let broken: Error | undefined;
+    try {
+      const held = (client = await pool.connect());
+      await held.query('begin');
+      try {
+        await held.query(`select set_config('app.tenant', $1, true)`, [tenant]);
+        const result = await work(
+          async (sql, values = []) => (await held.query<SqlRow>(sql, values)).rows,
+        );
+        await held.query('commit');
+        return result;
+      } catch (error) {
+        await held.query('rollback').catch((lost: unknown) => {
+          broken = lost instanceof Error ? lost : new Error(String(lost));
+        });
+        throw error;
+      }
+    } catch (error) {
+      throw translated(error);
+    } finally {
+      client?.release(broken);
+    }
+  };
+
 /** Opens the database as one role. */
 export function openDatabase(options: OpenOptions): Database {
   const { patienceMs = 5_000 } = options;
@@ -162,31 +191,6 @@ export function openDatabase(options: OpenOptions): Database {
       throw translated(error);
     }
   };
-  const batch: Database['batch'] = async (tenant, work) => {
-    let client: pg.PoolClient | undefined;
-    let broken: Error | undefined;
-    try {
-      const held = (client = await pool.connect());
-      await held.query('begin');
-      try {
-        await held.query(`select set_config('app.tenant', $1, true)`, [tenant]);
-        const result = await work(
-          async (sql, values = []) => (await held.query<SqlRow>(sql, values)).rows,
-        );
-        await held.query('commit');
-        return result;
-      } catch (error) {
-        await held.query('rollback').catch((lost: unknown) => {
-          broken = lost instanceof Error ? lost : new Error(String(lost));
-        });
-        throw error;
-      }
-    } catch (error) {
-      throw translated(error);
-    } finally {
-      client?.release(broken);
-    }
-  };
   const listen: Database['listen'] = async (channel, handlers, signal) => {
     let connectedOnce = false;
     while (!signal.aborted) {
@@ -202,7 +206,7 @@ export function openDatabase(options: OpenOptions): Database {
   return {
     withTenant,
     call,
-    batch,
+    batch: createBatch(pool),
     listen,
     tenants: async () =>
       (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),
