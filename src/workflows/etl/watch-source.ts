@@ -247,7 +247,9 @@ export async function watchSource(input: WatchSourceInput): Promise<WatchSourceR
     },
   );
   const { tenant, sourceId, limits } = input;
-  await authorise({ ...{ sourceId, limits }, tenant });
+  // What an earlier run hands on is no part of the start that was committed.
+  const authorised = { tenant, sourceId, limits };
+  await authorise(authorised);
   const ticking = new CancellationScope();
   void ticking.run(() => tick(watch)).catch(ignoreCancellation);
   const end = await watchUntilFull(watch, move);
@@ -256,7 +258,7 @@ export async function watchSource(input: WatchSourceInput): Promise<WatchSourceR
   const { window, troubles, unfinished, counts } = watch;
   if (end === 'FULL') {
     const resume = { window, troubles, unfinished, counts };
-    return continueAsNew<typeof watchSource>({ tenant, sourceId, limits, resume });
+    return continueAsNew<typeof watchSource>({ ...authorised, resume });
   }
   watch.closing = true;
   showCounts(watch);

@@ -1,0 +1,144 @@
+import {
+  allHandlersFinished,
+  condition,
+  ContinueAsNew,
+  isCancellation,
+  proxyActivities,
+  setHandler,
+} from '@temporalio/workflow';
+import type { createEtlActivities } from '../../activities/etl/index.js';
+import type { ScanResume, ScanSourceInput, ScanSourceResult } from '../../domain/etl/contract.js';
+import type { ScanStanding } from '../../domain/etl/scan.js';
+import { authorise } from '../events/authorise.js';
+import { bookkeeping } from '../events/bookkeeping.js';
+import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
+import { wakeUpdate } from '../events/messages.js';
+import { refuseWake } from '../events/refuse-wake.js';
+import { trackStatus, type MoveStatus } from '../events/track-status.js';
+import { codeOf } from './trouble-of.js';
+
+type Activities = ReturnType<typeof createEtlActivities>;
+const { applyScan, failScan } = proxyActivities<Activities>({
+  ...bookkeeping,
+  startToCloseTimeout: '10m',
+});
+
+/** The database's clock decides; a timer that fires before it agrees looks again this much later, at the least. */
+const MIN_RECHECK_MS = 200;
+
+/** What messages tell the run. */
+interface Wakes {
+  woken: boolean;
+  closing: boolean;
+}
+
+/** How far the listing is; without a cursor after the first page it is done. */
+interface Listing {
+  cursor: string | undefined;
+  pages: number;
+  entries: number;
+}
+
+/** Lists pages until the last one, or until this run has seen enough of them. */
+async function listPages(input: ScanSourceInput): Promise<Listing & { isOver: boolean }> {
+  const { tenant, scanId, sourceId, limits, resume } = input;
+  const { listSourcePage } = proxyActivities<Activities>({
+    taskQueue: 'etl',
+    startToCloseTimeout: limits.pageTimeoutMs,
+    scheduleToCloseTimeout: limits.workTimeoutMs,
+    heartbeatTimeout: limits.heartbeatTimeoutMs,
+    retry: {
+      initialInterval: limits.retryIntervalMs,
+      backoffCoefficient: 2,
+      maximumInterval: '60s',
+      maximumAttempts: limits.maxAttempts,
+    },
+    summary: `list ${sourceId}`,
+  });
+  let { cursor, pages, entries }: Listing = resume ?? { cursor: undefined, pages: 0, entries: 0 };
+  for (let listed = 1; ; listed++) {
+    const page = await listSourcePage({
+      ...{ tenant, scanId, sourceId, cursor },
+      maxEntries: limits.pageEntries,
+      maxBytes: limits.pageBytes,
+    });
+    pages += 1;
+    entries += page.entries;
+    cursor = page.cursor;
+    if (cursor === undefined) return { cursor, pages, entries, isOver: true };
+    if (listed >= limits.pagesPerRun || shouldContinueAsNew(limits.maxHistoryEvents))
+      return { cursor, pages, entries, isOver: false };
+  }
+}
+
+/** Applies the listing; where that would delete a lot, waits for a decision until the database says it is too late. */
+async function applyOrWait(
+  input: ScanSourceInput,
+  wakes: Wakes,
+  move: MoveStatus,
+): Promise<ScanStanding> {
+  const { tenant, scanId, limits } = input;
+  const guard = { minDeletes: limits.guardMinDeletes, decisionMs: limits.decisionMs };
+  for (;;) {
+    wakes.woken = false;
+    const standing = await applyScan({ tenant, scanId, ...guard });
+    if (standing.state !== 'WAITING') return standing;
+    const waitMs = Math.max(MIN_RECHECK_MS, standing.remainingMs);
+    move(
+      { state: 'WAITING', waitingOn: 'human', nextAtMs: Date.now() + waitMs },
+      `${standing.deletes} documents would be deleted: a person decides.`,
+    );
+    await condition(() => wakes.woken, waitMs);
+  }
+}
+
+/**
+ * Lists a pull source and turns the difference into changes.
+ *
+ * RUNNING → APPLIED, or above the guard of the source → WAITING → APPLIED | DISCARDED; FAILED where a page could not be
+ * read, and then nothing is deleted. The listing and the decision are rows in Postgres; a wake only makes the run look.
+ */
+export async function scanSource(input: ScanSourceInput): Promise<ScanSourceResult> {
+  const wakes: Wakes = { woken: false, closing: false };
+  const move = trackStatus({ state: 'RUNNING', waitingOn: 'nothing' });
+  // An update and not a signal: whoever decides must learn that the scan is closing.
+  setHandler(
+    wakeUpdate,
+    () => {
+      wakes.woken = true;
+    },
+    {
+      validator: (fact) => {
+        refuseWake(fact, wakes.closing);
+      },
+    },
+  );
+  const { tenant, scanId, sourceId, limits } = input;
+  // Where an earlier run stopped is no part of the start that was committed.
+  const authorised = { tenant, scanId, sourceId, limits };
+  await authorise(authorised);
+  let seen: Pick<ScanResume, 'pages' | 'entries'> = { pages: 0, entries: 0 };
+  let standing: Pick<ScanStanding, 'state' | 'upserts' | 'deletes'>;
+  let code: string | undefined;
+  try {
+    const { cursor, pages, entries, isOver } = await listPages(input);
+    seen = { pages, entries };
+    if (!isOver && cursor !== undefined) {
+      const resume: ScanResume = { cursor, pages, entries };
+      return await continueAsNew<typeof scanSource>({ ...authorised, resume });
+    }
+    standing = await applyOrWait(input, wakes, move);
+  } catch (error) {
+    if (isCancellation(error) || error instanceof ContinueAsNew) throw error;
+    code = codeOf(error);
+    await failScan({ tenant, scanId, code });
+    standing = { state: 'FAILED', upserts: 0, deletes: 0 };
+  }
+  wakes.closing = true;
+  const { upserts, deletes } = standing;
+  const state =
+    standing.state === 'APPLIED' || standing.state === 'DISCARDED' ? standing.state : 'FAILED';
+  move({ state, waitingOn: 'nothing' });
+  await condition(allHandlersFinished);
+  return { scanId, state, ...seen, upserts, deletes, ...(code === undefined ? {} : { code }) };
+}
