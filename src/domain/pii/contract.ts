@@ -15,14 +15,14 @@ export const piiKinds = [
   'URL_USERINFO',
   'SECRET',
 ] as const;
-export type PiiKind = (typeof piiKinds)[number];
+type PiiKind = (typeof piiKinds)[number];
 
 /** What is done with a finding: a keyed pseudonym, `[KIND]`, or nothing. */
-export const piiActions = ['pseudonymise', 'mask', 'allow'] as const;
+const piiActions = ['pseudonymise', 'mask', 'allow'] as const;
 export type PiiAction = (typeof piiActions)[number];
 
 /** Version of the detectors: raised whenever one of them finds something else than before. */
-export const piiDetectorVersion = 'pii@1';
+const piiDetectorVersion = 'pii@1';
 
 const actionSchema = z.enum(piiActions);
 
@@ -38,7 +38,7 @@ const patternSchema = z
   });
 
 /** A pattern of the tenant: linear syntax, at most 256 characters of text, whole tokens only. */
-export const piiPatternSchema = z.strictObject({
+const piiPatternSchema = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Z][A-Z0-9_]{1,31}$/)

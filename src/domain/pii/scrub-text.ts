@@ -4,7 +4,7 @@ import { findPii } from './find-pii.js';
 import { normaliseValue } from './normalise-value.js';
 
 /** Where a finding stood and what took its place, in UTF-16 units of the text before and after. */
-export interface ScrubbedSpan {
+interface ScrubbedSpan {
   kind: string;
   start: number;
   end: number;
