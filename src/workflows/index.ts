@@ -5,3 +5,10 @@ export { evaluateVersion } from './evaluation/index.js';
 export { rollOutRelease } from './release/index.js';
 export { infer, inferShadow } from './inference/index.js';
 export { publishSnapshot } from './datasets/index.js';
+export {
+  compactGeneration,
+  ingestBatch,
+  reconcileGeneration,
+  scanSource,
+  watchSource,
+} from './etl/index.js';
