@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { statSync } from 'node:fs';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -263,7 +263,8 @@ class ParserPool {
     const parts: Uint8Array[] = [];
     for (const { content } of batch.documents)
       parts.push('bytes' in content ? content.bytes : await readFile(content.path));
-    await writeFile(inputFile, parts);
+    // Small files are written at once: a trip to the thread pool costs more than the write.
+    writeFileSync(inputFile, parts.length === 1 ? (parts[0] ?? '') : Buffer.concat(parts));
     let offset = 0;
     const documents = batch.documents.map(({ name, mediaType }, index) => {
       const length = parts[index]?.byteLength ?? 0;
@@ -281,17 +282,17 @@ class ParserPool {
     let isResumed = false;
     try {
       const end = await slot.run(task, batch.earlierMs, call.signal);
-      if (end.kind === 'done') await this.#collect(call, batch, task.outputFile);
+      if (end.kind === 'done') this.#collect(call, batch, task.outputFile);
       else isResumed = this.#afterDeath(call, { batch, task, end });
     } finally {
       call.tasks.delete(id);
       const done = [task.inputFile, task.outputFile, ...(isResumed ? [] : [task.pagesFile])];
-      await Promise.all(done.map((file) => rm(file, { force: true })));
+      for (const file of done) rmSync(file, { force: true });
     }
   }
 
-  async #collect(call: Call, batch: Batch, outputFile: string): Promise<void> {
-    const outcomes = deserialize(await readFile(outputFile)) as ChildOutcome[];
+  #collect(call: Call, batch: Batch, outputFile: string): void {
+    const outcomes = deserialize(readFileSync(outputFile)) as ChildOutcome[];
     for (const [index, { at }] of batch.documents.entries()) {
       const outcome = outcomes[index];
       if (outcome === undefined) throw new Error('the parser answered for fewer documents');
