@@ -38,7 +38,7 @@ export interface Reply<R> {
 }
 
 /** A request that proves itself: what the proof may be made of. */
-export interface SignedRequest {
+interface SignedRequest {
   params: Readonly<Record<string, unknown>>;
   header: (name: string) => string | undefined;
   /** The body exactly as it was sent. */
@@ -46,14 +46,14 @@ export interface SignedRequest {
 }
 
 /** Who a signed request comes from, and the key under which its answer is kept. */
-export interface SignedCaller {
+interface SignedCaller {
   tenant: string;
   subject: string;
   idempotencyKey: string;
 }
 
 /** Who may call: whoever holds a permission, or anyone whose request proves itself. */
-export type RouteAccess =
+type RouteAccess =
   | {
       /** `any` needs a valid key and nothing else. */
       permission: Permission | 'any';

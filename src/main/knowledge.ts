@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { createLanceStore } from '../adapters/lancedb/create-lance-store.js';
 import { createLocalEmbedder } from '../adapters/local-embedder/create-local-embedder.js';
+import { createEtlEmbeddings, createEtlShards } from '../adapters/postgres/etl-embeddings.js';
 import { createEtlLedger } from '../adapters/postgres/etl-ledger.js';
 import { createEtlReads } from '../adapters/postgres/etl-reads.js';
 import type { LedgerParts } from '../adapters/postgres/etl-rows.js';
@@ -150,6 +151,8 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
   });
   return {
     ledger,
+    embeddings: createEtlEmbeddings(parts),
+    shards: createEtlShards(parts),
     scrubber,
     retrievalDeps,
     retrieval: createRetrieval(retrievalDeps),

@@ -31,7 +31,7 @@ export interface Answer {
 }
 
 /** Who sends a request; a data steward unless said otherwise. */
-export interface Sender {
+interface Sender {
   tenant: string;
   subject?: string;
   roles?: Role[];

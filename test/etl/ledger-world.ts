@@ -34,7 +34,7 @@ const cipher = createFieldCipher({
 const keyOf = (tenant: string): Promise<Secret> => Promise.resolve(secretOf(tenant));
 
 /** The workers' caller. */
-export const callerOf = (tenant: string): Caller => ({
+const callerOf = (tenant: string): Caller => ({
   tenant,
   actor: { subject: 'workflow:test', kind: 'system', roles: [], via: 'workflow' },
 });
@@ -47,7 +47,7 @@ export const upsert = (
 ): ChangeRecord => ({ naturalKey, kind: 'upsert', sourceVersion, priority: 3, ...more });
 
 /** One chunk a paragraph. */
-export function revisionOf(
+function revisionOf(
   claimed: ClaimedDocument,
   text: string,
   acl: readonly string[] = ['group:staff'],

@@ -14,7 +14,7 @@ export interface SciFactQuery {
 }
 
 /** A chunk of an abstract: title, newline, span of at most 1,200 characters. */
-export interface SciFactChunk {
+interface SciFactChunk {
   id: string;
   docId: string;
   text: string;

@@ -10,7 +10,7 @@ export interface ProbedRecall {
 }
 
 /** Query vectors of a probe, at most. */
-export const MAX_PROBE_VECTORS = 200;
+const MAX_PROBE_VECTORS = 200;
 const DEPTH = 10;
 const LOW_BP = 9_500;
 

@@ -106,7 +106,7 @@ async function searchOnce(
 
 /** Candidates a leg at the first look, and at most. */
 const MIN_CANDIDATES = 100;
-export const MAX_CANDIDATES = 1_000;
+const MAX_CANDIDATES = 1_000;
 
 /**
  * Both legs in parallel with `k' = max(4k, 100)` candidates each, then the read filter; fewer than `k` chunks left and

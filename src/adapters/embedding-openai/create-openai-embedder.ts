@@ -8,7 +8,7 @@ import { readVectors } from './read-vectors.js';
 import { failureOfAnswer } from './provider-failure.js';
 
 /** The egress fetch, as far as this client needs it. */
-export type ProviderFetch = (
+type ProviderFetch = (
   url: string,
   init: {
     method: 'POST';
@@ -20,19 +20,19 @@ export type ProviderFetch = (
 ) => Promise<{ status: number; headers: Readonly<Record<string, string>>; body: Uint8Array }>;
 
 /** What one request may cost, before it is sent. */
-export interface EmbedCost {
+interface EmbedCost {
   inputs: number;
   /** By our own count; the provider's follows in {@link EmbedCharge}. */
   tokens: number;
 }
 
 /** What the provider charged. `tokens`: its own count where it gave one. */
-export interface EmbedCharge extends EmbedCost {
+interface EmbedCharge extends EmbedCost {
   model: string;
 }
 
 /** Where the money is held and settled. A refusal of `reserve` (a PlatformError) ends the call before it is sent. */
-export interface EmbedBudget {
+interface EmbedBudget {
   reserve: (cost: EmbedCost, signal: AbortSignal) => Promise<string>;
   /** `charge` undefined: nothing was charged, the hold is given back. `unknown`: sent without an answer, keep the hold. */
   settle: (hold: string, charge: EmbedCharge | 'unknown' | undefined) => Promise<void>;
@@ -41,7 +41,7 @@ export interface EmbedBudget {
 const openBudget: EmbedBudget = { reserve: async () => '', settle: async () => undefined };
 
 /** OpenAI's own: 2,048 inputs, 8,192 tokens each, 300,000 tokens a request. */
-export const openAiLimits: EmbedderLimits = {
+const openAiLimits: EmbedderLimits = {
   maxInputs: 2_048,
   maxTokensPerInput: 8_192,
   maxTokensPerRequest: 300_000,

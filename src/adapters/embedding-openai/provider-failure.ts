@@ -13,7 +13,7 @@ interface Answer {
 const longestWaitMs = 3_600_000;
 
 /** Milliseconds of `retry-after-ms` or of `Retry-After` in seconds, at most 1 h; undefined where neither is there. */
-export function retryAfterMs(headers: Readonly<Record<string, string>>): number | undefined {
+function retryAfterMs(headers: Readonly<Record<string, string>>): number | undefined {
   const [ms, seconds] = [headers['retry-after-ms'], headers['retry-after']];
   const said =
     ms !== undefined ? Number(ms) : seconds !== undefined ? Number(seconds) * 1_000 : NaN;

@@ -38,7 +38,7 @@ export async function createTable(
 }
 
 /** The indexes that every generation has. Made on an empty table too: text cannot be searched without one. */
-export async function createScalarIndexes(lance: LanceModule, table: Table): Promise<void> {
+async function createScalarIndexes(lance: LanceModule, table: Table): Promise<void> {
   await table.createIndex('text', {
     config: lance.Index.fts({
       withPosition: false,

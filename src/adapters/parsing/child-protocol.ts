@@ -8,7 +8,7 @@ export interface ParserStart {
 }
 
 /** One document of a task: `length` bytes at `offset` of the task's input file. */
-export interface SpooledDocument {
+interface SpooledDocument {
   name: string;
   mediaType: MediaType;
   offset: number;

@@ -11,7 +11,7 @@ import { newId } from './new-id.js';
 import type { EtlGeneration } from './generated/client.js';
 
 /** What `reembedCollection` is started with. */
-export interface ReembedStart {
+interface ReembedStart {
   tenant: string;
   collectionId: string;
   collectionName: string;

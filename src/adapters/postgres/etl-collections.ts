@@ -42,7 +42,7 @@ export async function lockCollection(
   return row;
 }
 
-export async function viewOf(tx: Tx, row: EtlCollection): Promise<CollectionView> {
+async function viewOf(tx: Tx, row: EtlCollection): Promise<CollectionView> {
   const [view] = await collectionViews(tx, row.tenantId, [row]);
   if (view === undefined) throw new PlatformError('NOT_FOUND', 'There is no such collection.');
   return view;

@@ -29,7 +29,7 @@ export const canaryTexts: readonly string[] = [
 ];
 
 /** Below this cosine a canary text counts as answered by another model. */
-export const canaryCosine = 0.999;
+const canaryCosine = 0.999;
 
 /** What the comparison of the canary vectors says. */
 export interface CanaryVerdict {

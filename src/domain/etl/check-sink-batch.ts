@@ -2,7 +2,7 @@ import { PlatformError } from '../errors.js';
 import type { GenerationSpec, SinkCaps, SinkRow } from './vector-sink.js';
 
 /** Bytes of a string in UTF-8; a lone surrogate counts as the three bytes of its replacement. */
-export function utf8Bytes(text: string): number {
+function utf8Bytes(text: string): number {
   let bytes = 0;
   for (let at = 0; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);

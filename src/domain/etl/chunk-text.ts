@@ -12,7 +12,7 @@ export interface ChunkSizes {
 }
 
 /** The sizes that hold where nothing else is said. */
-export const defaultChunkSizes = { target: 1200, max: 1600 } as const;
+const defaultChunkSizes = { target: 1200, max: 1600 } as const;
 
 /** What several blocks that become one chunk have in common. */
 interface Pack {

@@ -5,7 +5,7 @@ import type { StartRequest } from '../events/contract.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../units.js';
 
 /** How the two steps of a batch are tried. Milliseconds unless the name says otherwise. */
-export interface StepLimits {
+interface StepLimits {
   prepareTimeoutMs: number;
   writeTimeoutMs: number;
   /** Longest time for one step over all its attempts. */
@@ -16,7 +16,7 @@ export interface StepLimits {
 }
 
 /** What one batch claims at most. */
-export interface BatchLimits extends StepLimits {
+interface BatchLimits extends StepLimits {
   maxDocuments: number;
   /** Raw bytes. */
   maxBytes: number;
@@ -65,7 +65,7 @@ export interface CareLimits {
   maxAttempts: number;
 }
 
-export const defaultBatchLimits: BatchLimits = {
+const defaultBatchLimits: BatchLimits = {
   maxDocuments: 512,
   maxBytes: 4 * 1024 * 1024,
   lingerMs: 200,
@@ -77,7 +77,7 @@ export const defaultBatchLimits: BatchLimits = {
   maxAttempts: 10,
 };
 
-export const defaultWatchLimits: WatchLimits = {
+const defaultWatchLimits: WatchLimits = {
   window: 4,
   safetyTickMs: 15 * MINUTE_MS,
   restMs: 5 * SECOND_MS,
@@ -87,7 +87,7 @@ export const defaultWatchLimits: WatchLimits = {
   batch: defaultBatchLimits,
 };
 
-export const defaultScanLimits: ScanLimits = {
+const defaultScanLimits: ScanLimits = {
   pageEntries: 5_000,
   pageBytes: 4 * 1024 * 1024,
   pagesPerRun: 200,
@@ -101,7 +101,7 @@ export const defaultScanLimits: ScanLimits = {
   maxHistoryEvents: 1_500,
 };
 
-export const defaultCareLimits: CareLimits = {
+const defaultCareLimits: CareLimits = {
   stepTimeoutMs: 30 * MINUTE_MS,
   workTimeoutMs: 2 * HOUR_MS,
   heartbeatTimeoutMs: 30 * SECOND_MS,
@@ -261,7 +261,7 @@ export interface CompactGenerationResult {
 export const etlWorkflowId = (tenant: string, id: string): string => `etl/${tenant}/${id}`;
 
 /** The tenant and id of an `etl` workflow; undefined for any other workflow id. */
-export function parseEtlWorkflowId(workflowId: string): { tenant: string; id: string } | undefined {
+function parseEtlWorkflowId(workflowId: string): { tenant: string; id: string } | undefined {
   const [kind, tenant, id, ...rest] = workflowId.split('/');
   const isOurs = kind === 'etl' && rest.length === 0;
   return isOurs && tenant !== undefined && id !== undefined ? { tenant, id } : undefined;
@@ -338,7 +338,7 @@ export const reconcileGenerationStart = (
   });
 
 /** The start of a compaction. */
-export const compactGenerationStart = (
+const compactGenerationStart = (
   run: { tenant: string; compactionId: string; generationId: string },
   startedBy: StartRequest['startedBy'] = 'relay',
   limits: CareLimits = defaultCareLimits,

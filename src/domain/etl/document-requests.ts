@@ -80,7 +80,7 @@ const heldSchema = z.object({
   since: timeSchema,
 });
 
-export const documentStates = ['PENDING', 'INDEXED', 'STALE', 'HIDDEN', 'DELETED'] as const;
+const documentStates = ['PENDING', 'INDEXED', 'STALE', 'HIDDEN', 'DELETED'] as const;
 export const documentSummarySchema = z.object({
   id: documentIdSchema,
   sourceId: sourceIdSchema,

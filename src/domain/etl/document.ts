@@ -1,9 +1,9 @@
 /** What a block of a document is. */
-export const blockKinds = ['heading', 'paragraph', 'list', 'code', 'table', 'row'] as const;
+const blockKinds = ['heading', 'paragraph', 'list', 'code', 'table', 'row'] as const;
 export type BlockKind = (typeof blockKinds)[number];
 
 /** Where a block came from, and what stands above it. */
-export interface BlockPlace {
+interface BlockPlace {
   kind: BlockKind;
   /** Heading level, 1–6; headings only. */
   level?: number | undefined;

@@ -1,8 +1,8 @@
 import type { GateEvidence } from './gates.js';
 
 /** What is noted on a document and stops nothing. */
-export const flagKinds = ['near_duplicate', 'suspect_instruction', 'script_mismatch'] as const;
-export type FlagKind = (typeof flagKinds)[number];
+const flagKinds = ['near_duplicate', 'suspect_instruction', 'script_mismatch'] as const;
+type FlagKind = (typeof flagKinds)[number];
 
 export interface Flag {
   flag: FlagKind;

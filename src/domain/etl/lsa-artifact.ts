@@ -29,8 +29,7 @@ export function encodeLsa(model: LsaModel): { bytes: Uint8Array; digest: `sha256
 }
 
 /** Digest of the artifact: part of `embed_fp`. */
-export const lsaDigest = (bytes: Uint8Array): `sha256:${string}` =>
-  digestOf('anneal.etl.lsa', bytes);
+const lsaDigest = (bytes: Uint8Array): `sha256:${string}` => digestOf('anneal.etl.lsa', bytes);
 
 /** @throws PlatformError ARTIFACT_CORRUPT where the bytes are no artifact, or not the one of `digest` */
 export function decodeLsa(bytes: Uint8Array, digest?: string): LsaModel {

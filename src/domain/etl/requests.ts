@@ -186,8 +186,8 @@ const csvSchema = z.strictObject({
 const reading = { csv: csvSchema.optional() };
 
 /** Kinds of source that list what they have; the others are told. */
-export const pullKinds = ['folder'] as const;
-export const sourceKinds = [...pullKinds, 'upload', 'webhook'] as const;
+const pullKinds = ['folder'] as const;
+const sourceKinds = [...pullKinds, 'upload', 'webhook'] as const;
 export type SourceKind = (typeof sourceKinds)[number];
 export const isPullKind = (kind: string): boolean =>
   (pullKinds as readonly string[]).includes(kind);

@@ -3,7 +3,7 @@ import type { ScanState } from './contract.js';
 import type { GenerationFacts, SourceFacts } from './ledger.js';
 
 /** One document as a listing shows it. */
-export interface ListedDocument {
+interface ListedDocument {
   naturalKey: string;
   /** What changes with the content: mtime and size, etag. */
   token: string;
@@ -11,7 +11,7 @@ export interface ListedDocument {
 }
 
 /** One page of a listing, in the source's own stable order. */
-export interface SourcePage {
+interface SourcePage {
   entries: ListedDocument[];
   /** Where the next page begins; undefined: this was the last one. */
   cursor: string | undefined;
@@ -20,7 +20,7 @@ export interface SourcePage {
 }
 
 /** A document of a pull source with its bytes, as it is now. */
-export interface SourceDocument {
+interface SourceDocument {
   /** File name or path; its extension helps to find the type. */
   name: string;
   token: string;
@@ -84,7 +84,7 @@ export interface ScanLedger {
 }
 
 /** A row of a store as `scanIds` yields it. */
-export interface StoredRowId {
+interface StoredRowId {
   rowId: string;
   docId: string;
   accessHash: string;

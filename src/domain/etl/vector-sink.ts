@@ -44,7 +44,7 @@ export interface SinkRow {
 }
 
 /** The access of one row as the ledger has it now. */
-export interface AccessPatch {
+interface AccessPatch {
   acl: string[];
   accessHash: string;
 }
@@ -97,7 +97,7 @@ export interface EraseReport {
 }
 
 /** How much of a generation is not in its indexes yet, and what compaction would be for. */
-export interface SinkStats {
+interface SinkStats {
   rows: number;
   unindexedRows: number;
   /** Whether `compact` is worth running now. */

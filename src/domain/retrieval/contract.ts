@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { collectionIdSchema, documentIdSchema } from '../ids.js';
 
 /** What the legs of a search are. */
-export const queryModes = ['hybrid', 'lexical', 'dense'] as const;
+const queryModes = ['hybrid', 'lexical', 'dense'] as const;
 export type QueryMode = (typeof queryModes)[number];
 
 export const MAX_QUERY_CHARS = 8_000;
-export const MAX_HITS = 50;
-export const MAX_CITATIONS = 100;
+const MAX_HITS = 50;
+const MAX_CITATIONS = 100;
 
 const purposeSchema = z.string().min(1).max(100).meta({
   description: 'What the answer is used for: a purpose that the collection allows.',
@@ -18,11 +18,11 @@ const principalName = z.string().regex(/^[^\s\p{C}]{1,128}$/u, {
 });
 
 /** Whom a delegate asks for; needs `retrieval:delegate`. */
-export const onBehalfOfSchema = z.strictObject({
+const onBehalfOfSchema = z.strictObject({
   subject: principalName.meta({ description: 'Becomes the token `user:<subject>`.' }),
   groups: z.array(principalName).max(200).default([]),
 });
-export type OnBehalfOf = z.infer<typeof onBehalfOfSchema>;
+type OnBehalfOf = z.infer<typeof onBehalfOfSchema>;
 
 /** Metadata that every hit equals in every named field. */
 const metadataFilterSchema = z
@@ -54,7 +54,7 @@ export type Query = z.infer<typeof querySchema>;
 const textSha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** A pinned revision and an exact span of its text. */
-export const citationSchema = z
+const citationSchema = z
   .object({
     documentId: documentIdSchema,
     revision: z.int().min(1),
@@ -69,7 +69,7 @@ export const citationSchema = z
   .meta({ id: 'Citation' });
 export type Citation = z.infer<typeof citationSchema>;
 
-export const hitSchema = z
+const hitSchema = z
   .object({
     chunkId: z.uuid(),
     text: z.string().meta({ description: 'The span that the citation names.' }),
@@ -84,7 +84,7 @@ export const hitSchema = z
 export type RetrievedHit = z.infer<typeof hitSchema>;
 
 /** How far a collection is behind its sources; `stale` where the oldest open change is over the objective. */
-export const freshnessSchema = z
+const freshnessSchema = z
   .object({
     oldestUnappliedMs: z.int().min(0),
     lastCompleteScanAt: z.iso.datetime().nullable(),
@@ -134,7 +134,7 @@ export type CitedSpan = VerifyCitations['citations'][number];
  * VALID: the live revision has exactly this text there. SUPERSEDED: an earlier revision had (`checked` false: its text is
  * no longer kept). ERASED: the text was erased. MISMATCH: another text is there, or nothing that the caller may read.
  */
-export const citationVerdicts = ['VALID', 'SUPERSEDED', 'ERASED', 'MISMATCH'] as const;
+const citationVerdicts = ['VALID', 'SUPERSEDED', 'ERASED', 'MISMATCH'] as const;
 export type CitationVerdict = (typeof citationVerdicts)[number];
 
 export const verifiedCitationsSchema = z

@@ -13,7 +13,7 @@ import { MAX_QUERY_CHARS } from './contract.js';
 import type { GenerationReport } from './measure-generation.js';
 
 /** `fit` fits the weight of the legs, `report` judges; no query does both. */
-export const evalSplits = ['fit', 'report'] as const;
+const evalSplits = ['fit', 'report'] as const;
 export type EvalSplit = (typeof evalSplits)[number];
 
 /** Queries of the smallest set: what a weight can be fitted on. */
@@ -61,7 +61,7 @@ export const evalSetViewSchema = z
 export type EvalSetView = z.infer<typeof evalSetViewSchema>;
 
 /** A query as it is stored: scrubbed, its text sealed. */
-export interface SealedQuery {
+interface SealedQuery {
   queryId: string;
   split: EvalSplit;
   textEnc: Uint8Array;
@@ -107,7 +107,7 @@ export const evaluationPlanSchema = z.object({
 export type EvaluationPlan = z.infer<typeof evaluationPlanSchema>;
 
 /** PENDING → RUNNING → DONE | FAILED. */
-export const retrievalEvaluationStates = ['PENDING', 'RUNNING', 'DONE', 'FAILED'] as const;
+const retrievalEvaluationStates = ['PENDING', 'RUNNING', 'DONE', 'FAILED'] as const;
 export type RetrievalEvaluationState = (typeof retrievalEvaluationStates)[number];
 
 export const isRetrievalEvaluationFinal = (state: string): boolean =>
@@ -165,4 +165,4 @@ export interface RetrievalEvaluationFacts {
 }
 
 /** Report of a run; per-query figures are kept apart. */
-export type RetrievalReport = GenerationReport;
+type RetrievalReport = GenerationReport;

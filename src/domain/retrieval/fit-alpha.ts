@@ -10,7 +10,7 @@ export interface JudgedLegs {
 }
 
 /** Judged queries below which no weight is fitted. */
-export const MIN_FITTING_QUERIES = 20;
+const MIN_FITTING_QUERIES = 20;
 
 const STEPS = 20;
 

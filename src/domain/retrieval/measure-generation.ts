@@ -21,7 +21,7 @@ interface QueryFigures {
 }
 
 /** Means over the reporting queries; latencies over all, in ms. */
-export interface SideFigures {
+interface SideFigures {
   /** Weight of the lexical leg in basis points. */
   alphaBp: number;
   /** Whether it was fitted on this set; else the embedder's default. */

@@ -21,8 +21,8 @@ export interface Compared {
 }
 
 /** Queries below which nothing is decided. */
-export const MIN_COMPARED_QUERIES = 50;
-export const DEFAULT_EPSILON = 0.01;
+const MIN_COMPARED_QUERIES = 50;
+const DEFAULT_EPSILON = 0.01;
 const RESAMPLES = 4_000;
 
 /**
