@@ -14,9 +14,12 @@ let world: BatchWorld;
 let batches = 0;
 
 /** The activities of whichever world the test at hand has. */
-const current = new Proxy({} as Record<string, (input: unknown) => Promise<unknown>>, {
-  get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
-});
+const current: Record<string, (input: unknown) => Promise<unknown>> = new Proxy(
+  {},
+  {
+    get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
+  },
+);
 const activities = Object.fromEntries(
   Object.keys(new BatchWorld().activities()).map((name) => [
     name,

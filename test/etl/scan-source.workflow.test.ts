@@ -15,9 +15,12 @@ let workers: { stop: () => Promise<void> };
 let world: BatchWorld;
 
 /** The activities of whichever world the test at hand has. */
-const current = new Proxy({} as Record<string, (input: unknown) => Promise<unknown>>, {
-  get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
-});
+const current: Record<string, (input: unknown) => Promise<unknown>> = new Proxy(
+  {},
+  {
+    get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
+  },
+);
 const activities = Object.fromEntries(
   Object.keys(new BatchWorld().activities()).map((name) => [
     name,

@@ -65,7 +65,7 @@ export interface CareLimits {
   maxAttempts: number;
 }
 
-const defaultBatchLimits: BatchLimits = {
+export const defaultBatchLimits: BatchLimits = {
   maxDocuments: 512,
   maxBytes: 4 * 1024 * 1024,
   lingerMs: 200,
@@ -77,7 +77,7 @@ const defaultBatchLimits: BatchLimits = {
   maxAttempts: 10,
 };
 
-const defaultWatchLimits: WatchLimits = {
+export const defaultWatchLimits: WatchLimits = {
   window: 4,
   safetyTickMs: 15 * MINUTE_MS,
   restMs: 5 * SECOND_MS,
@@ -87,7 +87,7 @@ const defaultWatchLimits: WatchLimits = {
   batch: defaultBatchLimits,
 };
 
-const defaultScanLimits: ScanLimits = {
+export const defaultScanLimits: ScanLimits = {
   pageEntries: 5_000,
   pageBytes: 4 * 1024 * 1024,
   pagesPerRun: 200,
@@ -101,7 +101,7 @@ const defaultScanLimits: ScanLimits = {
   maxHistoryEvents: 1_500,
 };
 
-const defaultCareLimits: CareLimits = {
+export const defaultCareLimits: CareLimits = {
   stepTimeoutMs: 30 * MINUTE_MS,
   workTimeoutMs: 2 * HOUR_MS,
   heartbeatTimeoutMs: 30 * SECOND_MS,

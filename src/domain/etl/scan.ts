@@ -3,7 +3,7 @@ import type { ScanState } from './contract.js';
 import type { GenerationFacts, SourceFacts } from './ledger.js';
 
 /** One document as a listing shows it. */
-interface ListedDocument {
+export interface ListedDocument {
   naturalKey: string;
   /** What changes with the content: mtime and size, etag. */
   token: string;
@@ -11,7 +11,7 @@ interface ListedDocument {
 }
 
 /** One page of a listing, in the source's own stable order. */
-interface SourcePage {
+export interface SourcePage {
   entries: ListedDocument[];
   /** Where the next page begins; undefined: this was the last one. */
   cursor: string | undefined;
