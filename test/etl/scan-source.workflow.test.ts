@@ -1,7 +1,9 @@
 import {
+  compactGenerationStart,
   defaultCareLimits,
   defaultScanLimits,
   etlWorkflowId,
+  parseEtlWorkflowId,
   type ScanLimits,
   type ScanSourceInput,
   type ScanSourceResult,
@@ -153,7 +155,10 @@ describe('care of a generation', () => {
   }, 60_000);
 
   it('a store that asks for it is compacted once, in fewer than 50 events', async () => {
-    const handle = await start('compactGeneration', { compactionId: 'cmp_1' }, 'cmp_1');
+    const named = { tenant: world.tenant, compactionId: 'cmp_1', generationId: 'gen_1' };
+    const { workflowId, workflowType, input } = compactGenerationStart(named);
+    expect(parseEtlWorkflowId(workflowId)).toEqual({ tenant: world.tenant, id: 'cmp_1' });
+    const handle = await start(workflowType, input, 'cmp_1');
     expect(await handle.result()).toMatchObject({ state: 'COMPACTED' });
     expect(world.sink.compactions).toBe(1);
     expect((await handle.fetchHistory()).events?.length).toBeLessThan(50);

@@ -261,7 +261,7 @@ export interface CompactGenerationResult {
 export const etlWorkflowId = (tenant: string, id: string): string => `etl/${tenant}/${id}`;
 
 /** The tenant and id of an `etl` workflow; undefined for any other workflow id. */
-function parseEtlWorkflowId(workflowId: string): { tenant: string; id: string } | undefined {
+export function parseEtlWorkflowId(workflowId: string): { tenant: string; id: string } | undefined {
   const [kind, tenant, id, ...rest] = workflowId.split('/');
   const isOurs = kind === 'etl' && rest.length === 0;
   return isOurs && tenant !== undefined && id !== undefined ? { tenant, id } : undefined;
@@ -338,7 +338,7 @@ export const reconcileGenerationStart = (
   });
 
 /** The start of a compaction. */
-const compactGenerationStart = (
+export const compactGenerationStart = (
   run: { tenant: string; compactionId: string; generationId: string },
   startedBy: StartRequest['startedBy'] = 'relay',
   limits: CareLimits = defaultCareLimits,
