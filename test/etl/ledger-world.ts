@@ -34,7 +34,7 @@ const cipher = createFieldCipher({
 const keyOf = (tenant: string): Promise<Secret> => Promise.resolve(secretOf(tenant));
 
 /** The workers' caller. */
-const callerOf = (tenant: string): Caller => ({
+export const callerOf = (tenant: string): Caller => ({
   tenant,
   actor: { subject: 'workflow:test', kind: 'system', roles: [], via: 'workflow' },
 });
