@@ -12,6 +12,7 @@ import { contentRow } from './etl-changes.js';
 import {
   all,
   begunRev,
+  bounded,
   loadStanding,
   optional,
   readJson,
@@ -30,7 +31,7 @@ const held = `
     d.source_token, d.raw_hash, d.text_hash, d.meta_hash, d.acl_hash, d.parse_fp, d.chunk_fp,
     e.kind, e.source_version, e.seq, e.content_ref, e.content_enc, e.received_at
   from etl_document d join etl_change_event e
-    on e.tenant_id = d.tenant_id and e.batch_id = d.claim_batch and e.doc_id = d.doc_id and e.state = 'CLAIMED'
+    on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = d.doc_id and e.state = 'CLAIMED'
   where d.tenant_id = $1 and d.claim_batch = $2 order by e.priority, e.seq, d.doc_id`;
 
 /** Frees claims that nobody renewed; a document that five writers were lost over is poison. */
@@ -105,18 +106,31 @@ async function lockDue(
   query: Query,
   claim: { tenant: string; sourceId: string; maxDocuments: number },
 ): Promise<string[]> {
-  const rows = await query(
+  const due = await bounded(
+    query,
     `with queue as (
        select e.doc_id, e.priority, e.seq from etl_change_event e
        where e.tenant_id = $1 and e.source_id = $2 and e.state = 'PENDING' and not exists (
          select from etl_document h where h.tenant_id = $1 and h.doc_id = e.doc_id and h.claim_batch is not null)
        order by e.priority, e.seq limit $3::int * 8),
      due as (select doc_id, min(priority) as priority, min(seq) as seq from queue group by doc_id)
-     select d.doc_id from due join etl_document d on d.tenant_id = $1 and d.doc_id = due.doc_id and d.claim_batch is null
-     order by due.priority, due.seq, d.doc_id limit $3 for update of d skip locked`,
+     select doc_id from due order by priority, seq, doc_id limit $3::int * 4`,
     [claim.tenant, claim.sourceId, claim.maxDocuments],
   );
-  return rows.map((row) => String(row.doc_id));
+  const order = due.map((row) => String(row.doc_id));
+  const locked = new Set<string>();
+  // What another claim takes at the same moment is passed over; the rest of what is due makes up for it.
+  for (let at = 0; at < order.length && locked.size < claim.maxDocuments;) {
+    const some = order.slice(at, at + claim.maxDocuments - locked.size);
+    const rows = await query(
+      `select doc_id from etl_document where tenant_id = $1 and doc_id = any($2::uuid[]) and claim_batch is null
+       for update skip locked`,
+      [claim.tenant, some],
+    );
+    for (const row of rows) locked.add(String(row.doc_id));
+    at += some.length;
+  }
+  return order.filter((docId) => locked.has(docId));
 }
 
 type Claim = Parameters<Ledger['claimBatch']>[0];
@@ -283,7 +297,7 @@ export function createEtlClaims(
           await freeLapsed(query, tenant, sourceId);
           await claimDue(query, claim);
         }
-        const found = await query(held, [tenant, batchId]);
+        const found = await bounded(query, held, [tenant, batchId]);
         const docIds = found.map((row) => String(row.doc_id));
         return { rows: found, standing: await loadStanding(query, tenant, docIds) };
       });

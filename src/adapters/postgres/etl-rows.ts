@@ -95,16 +95,28 @@ export interface HeldStanding extends Standing {
   intents: (Standing['intents'][number] & { batchId: string })[];
 }
 
+/**
+ * Runs a statement each of whose tables is bounded to the batch by itself. A tenant that statistics do not know yet is
+ * estimated at one row, and nested loops over a batch are then quadratic: such a statement joins by hash.
+ */
+export async function bounded(query: Query, sql: string, values: unknown[]): Promise<SqlRow[]> {
+  await query('set local enable_nestloop = off');
+  const rows = await query(sql, values);
+  await query('set local enable_nestloop = on');
+  return rows;
+}
+
 /** Manifests and open intents of documents, by document. */
 export async function loadStanding(
   query: Query,
   tenant: string,
   docIds: readonly string[],
 ): Promise<Map<string, HeldStanding>> {
-  const manifests = await query(
+  const manifests = await bounded(
+    query,
     `select m.doc_id, m.generation_id, m.rev, m.row_ids, l.chunk_ids from etl_manifest m
      join etl_chunk_list l on l.tenant_id = m.tenant_id and l.doc_id = m.doc_id and l.rev = m.rev
-     where m.tenant_id = $1 and m.doc_id = any($2::uuid[])`,
+     where m.tenant_id = $1 and m.doc_id = any($2::uuid[]) and l.doc_id = any($2::uuid[])`,
     [tenant, docIds],
   );
   const intents = await query(

@@ -1,7 +1,8 @@
 import type { Ledger, OpenWrite } from '../../domain/etl/ledger.js';
-import type { SqlRow } from './database.js';
+import type { Query, SqlRow } from './database.js';
 import {
   all,
+  bounded,
   loadStanding,
   optional,
   readJson,
@@ -23,11 +24,22 @@ const openOf = `
     case when cardinality(i.add_row_ids) > 0 then l.paths_enc end as paths_enc,
     l.text_hashes, l.starts, l.ends, l.pages
   from etl_document d
-  join etl_intent i on i.tenant_id = d.tenant_id and i.doc_id = d.doc_id and i.state = 'OPEN'
-  left join etl_revision r on r.tenant_id = d.tenant_id and r.doc_id = d.doc_id and r.rev = i.rev
-  left join etl_chunk_list l on l.tenant_id = d.tenant_id and l.doc_id = d.doc_id and l.rev = i.rev
-  where d.tenant_id = $1 and d.claim_batch = $2
+  join etl_intent i on i.tenant_id = $1 and i.doc_id = d.doc_id and i.state = 'OPEN'
+  left join (select * from etl_revision where tenant_id = $1 and doc_id = any($3::uuid[])) r
+    on r.doc_id = d.doc_id and r.rev = i.rev
+  left join (select * from etl_chunk_list where tenant_id = $1 and doc_id = any($3::uuid[])) l
+    on l.doc_id = d.doc_id and l.rev = i.rev
+  where d.tenant_id = $1 and d.claim_batch = $2 and i.doc_id = any($3::uuid[])
   order by i.doc_id, i.generation_id, i.rev desc`;
+
+async function findOpen(query: Query, tenant: string, batchId: string): Promise<SqlRow[]> {
+  const held = await query(
+    `select doc_id from etl_document where tenant_id = $1 and claim_batch = $2`,
+    [tenant, batchId],
+  );
+  const docIds = held.map((row) => row.doc_id);
+  return bounded(query, openOf, [tenant, batchId, docIds]);
+}
 
 /** What opening a revision yields; kept per document, because each generation adds the same chunks. */
 interface Opened {
@@ -74,7 +86,7 @@ function addsOf(row: SqlRow, { text, paths }: Opened): OpenWrite['adds'] {
 export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites' | 'claimLagging'> {
   return {
     openWrites: async (tenant, batchId) => {
-      const rows = await parts.db.batch(tenant, (query) => query(openOf, [tenant, batchId]));
+      const rows = await parts.db.batch(tenant, (query) => findOpen(query, tenant, batchId));
       const mine = rows.filter((row) => row.batch_id === batchId);
       const opened = new Map<string, Promise<Opened>>();
       return all(mine, async (row): Promise<OpenWrite> => {

@@ -4,7 +4,7 @@ import type { Caller, Outcome } from '../events/change.js';
 export type ChangeKind = 'upsert' | 'delete' | 'acl';
 
 /** 1 erasure, 2 access and delete, 3 live change, 4 scan backlog, 5 backfill; Temporal's priority key agrees. */
-export type ChangePriority = 1 | 2 | 3 | 4 | 5;
+type ChangePriority = 1 | 2 | 3 | 4 | 5;
 
 /** What a source says about one document. `naturalKey` never leaves the process in clear. */
 export interface ChangeRecord {
@@ -307,7 +307,7 @@ export interface AccessCopy {
 }
 
 /** What a search asks the ledger about its candidates; `rowIds` and `docIds` are two lists of one length. */
-export interface ReadQuery {
+interface ReadQuery {
   generationId: string;
   rowIds: readonly string[];
   docIds: readonly string[];
@@ -401,26 +401,8 @@ export interface LedgerShards {
   ) => Promise<void>;
 }
 
-/** A generation to be made. */
-export interface NewGeneration {
-  generationId: string;
-  collectionId: string;
-  embedder: string;
-  embedSpec: Record<string, unknown>;
-  embedFp: string;
-  dims: number;
-  sink: string;
-  lexicalSink?: string | undefined;
-  gate?: Record<string, unknown> | undefined;
-}
-
 /** Generations and which of them answers. */
 export interface LedgerGenerations {
-  /** The first one of a collection is LIVE at once, others are BUILDING. @throws NOT_FOUND, GENERATION_BUILDING */
-  createGeneration: (
-    caller: Caller,
-    generation: NewGeneration,
-  ) => Promise<{ generationId: string; state: string; epoch: number }>;
   /**
    * Makes a BUILDING or HOLDING generation live; the one before is held. Only where every manifest of the target is at
    * the live revision (W5).
