@@ -3,7 +3,7 @@ import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
 import type { Ledger } from '../../domain/etl/ledger.js';
 import type { Query, SqlRow } from './database.js';
 import { endClaims } from './etl-intents.js';
-import { grouped, type LedgerParts } from './etl-rows.js';
+import { bounded, grouped, type LedgerParts } from './etl-rows.js';
 import { newId } from './new-id.js';
 
 const ACTOR: AuditActor = { subject: 'system', kind: 'system', roles: [], via: 'etl' };
@@ -53,20 +53,19 @@ async function readyOf(
        select collection_id from etl_document where tenant_id = $1 and claim_batch = $2) for share`,
     [of.tenant, of.batchId],
   );
-  const rows = await query(findReady, [of.tenant, of.batchId, JSON.stringify(input)]);
+  const rows = await bounded(query, findReady, [of.tenant, of.batchId, JSON.stringify(input)]);
   const intents = grouped(
     await query(
-      `select i.doc_id, i.generation_id from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int)
-       join etl_intent i on i.tenant_id = $1 and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
-       where not exists (select from etl_intent n where n.tenant_id = $1 and n.doc_id = i.doc_id
-         and n.generation_id = i.generation_id and n.state = 'OPEN' and n.rev > i.rev)`,
-      [of.tenant, JSON.stringify(input)],
+      `select doc_id, generation_id, max(rev) as rev from etl_intent
+       where tenant_id = $1 and doc_id = any($2::uuid[]) and state = 'OPEN' group by doc_id, generation_id`,
+      [of.tenant, rows.map((row) => row.doc_id)],
     ),
   );
   return rows.flatMap((row): Ready[] => {
     const docId = String(row.doc_id);
     const gens = row.gens as string[] | null;
     const generationIds = (intents.get(docId) ?? [])
+      .filter((intent) => intent.rev === row.rev)
       .map((intent) => String(intent.generation_id))
       .filter((id) => gens === null || gens.includes(id));
     const caughtUp = row.live_rev === row.rev;
@@ -96,16 +95,16 @@ const moveDocuments = `
     acl_hash = r.acl_hash, parse_fp = r.parse_fp, chunk_fp = r.chunk_fp, pipeline_fp = r.pipeline_fp,
     source_token = r.source_token, seq = greatest(d.seq, r.seq), simhash = r.simhash, stale_since = null,
     hidden_reason = case when d.hidden_reason like 'quarantine:%' then null else d.hidden_reason end,
-    deleted_at = case when p.deletes then d.deleted_at end,
-    acl = case when not p.waiting or 'public' = any (d.acl) then r.acl when 'public' = any (r.acl) then d.acl
+    deleted_at = case when p.delete_seq > r.seq then d.deleted_at end,
+    acl = case when p.seq is null or p.seq <= r.seq or 'public' = any (d.acl) then r.acl when 'public' = any (r.acl) then d.acl
       else array(select a from unnest(d.acl) a where a = any (r.acl)) end,
     updated_at = now()
   from jsonb_to_recordset($2::jsonb) as i("docId" uuid, rev int)
-  join etl_revision r on r.tenant_id = $1 and r.doc_id = i."docId" and r.rev = i.rev
-  cross join lateral (
-    select count(*) > 0 as waiting, coalesce(bool_or(e.kind = 'delete'), false) as deletes from etl_change_event e
-    where e.tenant_id = $1 and e.doc_id = i."docId" and e.state = 'PENDING' and e.seq > r.seq) p
-  where d.tenant_id = $1 and d.doc_id = i."docId"`;
+  join etl_revision r on r.tenant_id = $1 and r.doc_id = any ($3::uuid[]) and r.doc_id = i."docId" and r.rev = i.rev
+  left join (
+    select doc_id, max(seq) as seq, max(seq) filter (where kind = 'delete') as delete_seq from etl_change_event
+    where tenant_id = $1 and doc_id = any ($3::uuid[]) and state = 'PENDING' group by doc_id) p on p.doc_id = i."docId"
+  where d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = i."docId"`;
 
 const removeDocuments = `
   update etl_document d set live_rev = null, deleted_at = coalesce(d.deleted_at, now()), stale_since = null,
@@ -113,33 +112,33 @@ const removeDocuments = `
     pipeline_fp = null, simhash = null, updated_at = now(),
     seq = greatest(d.seq, (select max(e.seq) from etl_change_event e
       where e.tenant_id = $1 and e.batch_id = d.claim_batch and e.doc_id = d.doc_id and e.state = 'CLAIMED'))
-  from jsonb_to_recordset($2::jsonb) as i("docId" uuid) where d.tenant_id = $1 and d.doc_id = i."docId"`;
+  from jsonb_to_recordset($2::jsonb) as i("docId" uuid) where d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = i."docId"`;
 
 const manifests = `
   insert into etl_manifest as m (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash)
   select $1, i.generation_id, i.doc_id, i.rev, i.row_ids, case when x."caughtUp" then coalesce(d.acl_hash, '') else r.acl_hash end
   from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int, gens text[], "caughtUp" boolean)
-  join etl_intent i on i.tenant_id = $1 and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
+  join etl_intent i on i.tenant_id = $1 and i.doc_id = any ($3::uuid[]) and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
     and i.generation_id = any (x.gens)
-  join etl_revision r on r.tenant_id = $1 and r.doc_id = x."docId" and r.rev = x.rev
-  join etl_document d on d.tenant_id = $1 and d.doc_id = x."docId"
+  join etl_revision r on r.tenant_id = $1 and r.doc_id = any ($3::uuid[]) and r.doc_id = x."docId" and r.rev = x.rev
+  join etl_document d on d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = x."docId"
   on conflict (tenant_id, generation_id, doc_id) do update
     set rev = excluded.rev, row_ids = excluded.row_ids, acl_hash = excluded.acl_hash`;
 
 const dropManifests = `
   delete from etl_manifest m using jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
-  where m.tenant_id = $1 and m.doc_id = x."docId" and m.generation_id = any (x.gens)`;
+  where m.tenant_id = $1 and m.doc_id = any ($3::uuid[]) and m.doc_id = x."docId" and m.generation_id = any (x.gens)`;
 
 const finishIntents = `
   update etl_intent i set state = 'DONE', done_at = now()
   from jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
-  where i.tenant_id = $1 and i.doc_id = x."docId" and i.generation_id = any (x.gens) and i.state = 'OPEN'`;
+  where i.tenant_id = $1 and i.doc_id = any ($3::uuid[]) and i.doc_id = x."docId" and i.generation_id = any (x.gens) and i.state = 'OPEN'`;
 
 const moveRevisions = `
   update etl_revision r set state = case when r.rev = x.rev then 'LIVE' else 'SUPERSEDED' end,
     superseded_at = case when r.rev = x.rev then null else now() end
   from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int)
-  where r.tenant_id = $1 and r.doc_id = x."docId" and r.state in ('LIVE', 'PREPARED') and r.rev <= x.rev`;
+  where r.tenant_id = $1 and r.doc_id = any ($3::uuid[]) and r.doc_id = x."docId" and r.state in ('LIVE', 'PREPARED') and r.rev <= x.rev`;
 
 const resolveItems = `
   update etl_quarantine_item q set state = 'RESOLVED', updated_at = now()
@@ -189,7 +188,9 @@ async function commit(
   const recordset = (rows: readonly Ready[]): string =>
     JSON.stringify(rows.map(({ generationIds, ...row }) => ({ ...row, gens: generationIds })));
   const step = async (sql: string, rows: readonly Ready[]): Promise<SqlRow[]> =>
-    rows.length === 0 ? [] : query(sql, [tenant, recordset(rows)]);
+    rows.length === 0
+      ? []
+      : bounded(query, sql, [tenant, recordset(rows), rows.map(({ docId }) => docId)]);
   const moved = ready.filter(({ caughtUp }) => !caughtUp);
   const gone = moved.filter(({ deletion }) => deletion);
   const stay = ready.filter(({ deletion }) => !deletion);

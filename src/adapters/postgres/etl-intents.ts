@@ -171,8 +171,8 @@ async function takeovers(
   if (of.length === 0) return new Map();
   const rows = await query(
     `select r.*, l.chunk_ids from unnest($2::uuid[], $3::int[]) as i(doc_id, rev)
-     join etl_revision r on r.tenant_id = $1 and r.doc_id = i.doc_id and r.rev = i.rev and r.state = 'PREPARED'
-     join etl_chunk_list l on l.tenant_id = $1 and l.doc_id = i.doc_id and l.rev = i.rev`,
+     join etl_revision r on r.tenant_id = $1 and r.doc_id = any($2) and r.doc_id = i.doc_id and r.rev = i.rev and r.state = 'PREPARED'
+     join etl_chunk_list l on l.tenant_id = $1 and l.doc_id = any($2) and l.doc_id = i.doc_id and l.rev = i.rev`,
     [tenant, of.map(({ revision }) => revision.docId), of.map(({ begun }) => begun)],
   );
   const found = grouped(rows);
