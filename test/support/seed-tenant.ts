@@ -9,6 +9,8 @@ const hash = `'\\x${'00'.repeat(32)}'`;
 
 const doc = '6f9619ff-8b86-8011-b42d-00c04fc964ff';
 
+const model = { model: 'theirs', name: 'theirs', env: 'prod', version: '1' };
+
 /** One row of everything that documents come in by. `t` and `owner` are SQL literals. */
 async function seedKnowledge(
   q: (sql: string) => Promise<unknown>,
@@ -71,7 +73,6 @@ export async function seedEveryTable(
   await q(`insert into decision (tenant_id, decision_id, env, lane, state, actor, purpose, inputs_digest, inputs_ref, model, version, digest, arm, routing_epoch, contract_version, attempts, flags, warnings, latency_ms, row_hash)
     values (${t}, 'inf_${ulid}', 'prod', 'durable', 'SUCCEEDED', ${owner}, 'scoring', '${digest}', 'x', 'theirs', 1, '${digest}', 'active', 1, '${digest}', '[]', '[]', '[]', 1, ${hash})`);
   await seedKnowledge(q, t, owner);
-  const model = { model: 'theirs', name: 'theirs', env: 'prod', version: '1' };
   return {
     principals: { id: `prn_${ulid}` },
     'api-keys': { id: `key_${ulid}` },

@@ -1,6 +1,5 @@
 /** What a block of a document is. */
-const blockKinds = ['heading', 'paragraph', 'list', 'code', 'table', 'row'] as const;
-export type BlockKind = (typeof blockKinds)[number];
+export type BlockKind = 'heading' | 'paragraph' | 'list' | 'code' | 'table' | 'row';
 
 /** Where a block came from, and what stands above it. */
 interface BlockPlace {

@@ -1,8 +1,7 @@
 import type { GateEvidence } from './gates.js';
 
 /** What is noted on a document and stops nothing. */
-const flagKinds = ['near_duplicate', 'suspect_instruction', 'script_mismatch'] as const;
-type FlagKind = (typeof flagKinds)[number];
+type FlagKind = 'near_duplicate' | 'suspect_instruction' | 'script_mismatch';
 
 export interface Flag {
   flag: FlagKind;

@@ -22,7 +22,6 @@ const onBehalfOfSchema = z.strictObject({
   subject: principalName.meta({ description: 'Becomes the token `user:<subject>`.' }),
   groups: z.array(principalName).max(200).default([]),
 });
-type OnBehalfOf = z.infer<typeof onBehalfOfSchema>;
 
 /** Metadata that every hit equals in every named field. */
 const metadataFilterSchema = z

@@ -163,6 +163,3 @@ export interface RetrievalEvaluationFacts {
     judgements: { docId: string; gain: number }[];
   }[];
 }
-
-/** Report of a run; per-query figures are kept apart. */
-type RetrievalReport = GenerationReport;
