@@ -36,7 +36,7 @@ test('a caller learns who it is, with any valid key and with no other', async ()
     status: 200,
     body: { tenant, kind: 'service', roles: ['service'], env: 'dev' },
   });
-  expect(me.body.permissions).toEqual(['feedback:write', 'inference:invoke']);
+  expect(me.body.permissions).toEqual(['feedback:write', 'inference:invoke', 'retrieval:query']);
   for (const bad of [undefined, 'nonsense', `${key}x`]) {
     const refused = await api.send('GET', '/v1/me', { key: bad });
     expect(refused).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } });

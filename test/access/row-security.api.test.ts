@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Database } from '../../src/adapters/postgres/database.js';
 import { createAccessWorld, type AccessWorld } from './access-app.js';
@@ -49,6 +50,7 @@ function valueOf(tenant: string, column: string, type: string): unknown {
   if (column === 'tenant_id') return tenant;
   if (type.endsWith('[]')) return [];
   if (type.startsWith('timestamp')) return new Date();
+  if (type === 'uuid') return randomUUID();
   if (type === 'bytea') return Buffer.from(`${tenant}${column}`);
   if (type.startsWith('json')) return '{}';
   if (type === 'boolean') return false;

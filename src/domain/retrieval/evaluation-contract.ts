@@ -10,7 +10,6 @@ import {
 } from '../ids.js';
 import { verdictSchema, type Verdict } from '../verdict.js';
 import { MAX_QUERY_CHARS } from './contract.js';
-import type { GenerationReport } from './measure-generation.js';
 
 /** `fit` fits the weight of the legs, `report` judges; no query does both. */
 const evalSplits = ['fit', 'report'] as const;
