@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Database } from '../../src/adapters/postgres/database.js';
 import { createAccessWorld, type AccessWorld } from './access-app.js';
