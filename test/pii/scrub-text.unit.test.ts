@@ -56,10 +56,42 @@ describe('scrubbing', () => {
   });
 
   const pieces = [
-    'ann@example.com', '4111 1111 1111 1111', ' 555-123-4567', '078-05-1120', 'phone', ' ', '-', '_', '+', '(', ') ', '.',
-    '/', ':', '@', '00', '1', '212', '4567', '86.121.97.248', 'https://a:b@c.example/', 'EMAIL_aaaaaaaaaa', 'password=', 'x1y2z3w4',
-    'DE89370400440532013000', '943 476 5919', 'sk-', 'abcdefghijklmnop12345678', '::', 'fe80', 'é', '😀', '\n', 'fax 467 3395', 'ext',
-  ]; // prettier-ignore
+    'ann@example.com',
+    '4111 1111 1111 1111',
+    ' 555-123-4567',
+    '078-05-1120',
+    'phone',
+    ' ',
+    '-',
+    '_',
+    '+',
+    '(',
+    ') ',
+    '.',
+    '/',
+    ':',
+    '@',
+    '00',
+    '1',
+    '212',
+    '4567',
+    '86.121.97.248',
+    'https://a:b@c.example/',
+    'EMAIL_aaaaaaaaaa',
+    'password=',
+    'x1y2z3w4',
+    'DE89370400440532013000',
+    '943 476 5919',
+    'sk-',
+    'abcdefghijklmnop12345678',
+    '::',
+    'fe80',
+    'é',
+    '😀',
+    '\n',
+    'fax 467 3395',
+    'ext',
+  ];
 
   it('changes nothing the second time, for every text', () => {
     fc.assert(

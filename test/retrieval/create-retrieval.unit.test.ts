@@ -19,14 +19,14 @@ describe('who reads', () => {
   it('cannot be left out of a search, by type', () => {
     const sink = {} as VectorSink;
     const never = () => {
-      // @ts-expect-error: a search without a filter does not compile
+      // @ts-expect-error -- a search without a filter does not compile
       void sink.search({ leg: { text: 'x' }, k: 1 });
       const principals: [string] = ['public'];
-      // @ts-expect-error: a filter cannot be written by hand
+      // @ts-expect-error -- a filter cannot be written by hand
       const filter: AccessFilter = { tenant: 't', principals, metadata: {} };
-      // @ts-expect-error: nor can a reader
+      // @ts-expect-error -- nor can a reader
       const reader: Reader = { tenant: 't', principals: ['public'], purpose: 'p' };
-      // @ts-expect-error: a reader has a purpose
+      // @ts-expect-error -- a reader has a purpose
       readerOf({ tenant: 't', subject: 's', groups: [] });
       return [filter, accessOf(reader)];
     };

@@ -2,7 +2,7 @@ import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import type { StartRequest } from '../../domain/events/contract.js';
 import { etlWorkflowId, reconcileGenerationStart } from '../../domain/etl/contract.js';
-import type { Reembed } from '../../domain/etl/requests.js';
+import type { Reembed } from '../../domain/etl/collection-view.js';
 import { DAY_MS } from '../../domain/units.js';
 import type { Database, SqlRow, Tx } from './database.js';
 import { generationData, lockCollection, type GenerationSpecRow } from './etl-collections.js';

@@ -1,4 +1,4 @@
-import { collectionViewSchema, type CollectionView } from '../../domain/etl/requests.js';
+import { collectionViewSchema, type CollectionView } from '../../domain/etl/collection-view.js';
 import type { SqlRow, Tx } from './database.js';
 import type { EtlCollection, EtlGeneration, EtlReconcile } from './generated/client.js';
 

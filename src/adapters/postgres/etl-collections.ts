@@ -8,7 +8,7 @@ import {
   type ChangedCollection,
   type CollectionView,
   type CreateCollection,
-} from '../../domain/etl/requests.js';
+} from '../../domain/etl/collection-view.js';
 import type { Database, Tx } from './database.js';
 import { collectionViews } from './etl-collection-views.js';
 import { mutate } from './mutate.js';

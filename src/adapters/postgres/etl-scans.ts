@@ -7,7 +7,7 @@ import {
   type DecideScan,
   type ScanDecision,
   type ScanView,
-} from '../../domain/etl/requests.js';
+} from '../../domain/etl/collection-view.js';
 import type { Database, SqlRow } from './database.js';
 import { insertScan } from './etl-collections.js';
 import { lockSource } from './etl-sources.js';

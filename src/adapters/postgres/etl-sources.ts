@@ -7,7 +7,7 @@ import {
   type CreateSource,
   type DeleteMode,
   type SourceView,
-} from '../../domain/etl/requests.js';
+} from '../../domain/etl/collection-view.js';
 import { MINUTE_MS } from '../../domain/units.js';
 import type { Database, SqlRow, Tx } from './database.js';
 import { insertScan, lockCollection, wakeWatcher } from './etl-collections.js';

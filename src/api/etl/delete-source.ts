@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deleteModes } from '../../domain/etl/requests.js';
+import { deleteModes } from '../../domain/etl/collection-view.js';
 import { sourceIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';

@@ -22,7 +22,7 @@ import type {
   ScanView,
   SourceKind,
   SourceView,
-} from '../../domain/etl/requests.js';
+} from '../../domain/etl/collection-view.js';
 import type { Page } from '../paging.js';
 import type { Links } from '../started.js';
 

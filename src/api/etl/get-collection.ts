@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { collectionViewSchema } from '../../domain/etl/requests.js';
+import { collectionViewSchema } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { collectionViewSchema } from '../../domain/etl/requests.js';
+import { collectionViewSchema } from '../../domain/etl/collection-view.js';
 import { nameSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';

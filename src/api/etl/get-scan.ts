@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { scanViewSchema } from '../../domain/etl/requests.js';
+import { scanViewSchema } from '../../domain/etl/collection-view.js';
 import { scanIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { scanViewSchema } from '../../domain/etl/requests.js';
+import { scanViewSchema } from '../../domain/etl/collection-view.js';
 import { scanStates } from '../../domain/etl/contract.js';
 import { sourceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';

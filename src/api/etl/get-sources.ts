@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sourceViewSchema, sourceStates } from '../../domain/etl/requests.js';
+import { sourceViewSchema, sourceStates } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';

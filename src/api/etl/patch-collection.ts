@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { changeCollectionSchema, changedCollectionSchema } from '../../domain/etl/requests.js';
+import {
+  changeCollectionSchema,
+  changedCollectionSchema,
+} from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

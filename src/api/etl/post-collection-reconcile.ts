@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { reconcileSchema } from '../../domain/etl/requests.js';
+import { reconcileSchema } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';

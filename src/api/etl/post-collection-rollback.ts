@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { rollbackSchema } from '../../domain/etl/requests.js';
+import { rollbackSchema } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema, generationIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

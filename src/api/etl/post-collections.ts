@@ -1,4 +1,4 @@
-import { collectionViewSchema, createCollectionSchema } from '../../domain/etl/requests.js';
+import { collectionViewSchema, createCollectionSchema } from '../../domain/etl/collection-view.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
 import { generationSpec } from './generation-spec.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decideScanSchema, scanDecisionSchema } from '../../domain/etl/requests.js';
+import { decideScanSchema, scanDecisionSchema } from '../../domain/etl/collection-view.js';
 import { scanIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sourceViewSchema } from '../../domain/etl/requests.js';
+import { sourceViewSchema } from '../../domain/etl/collection-view.js';
 import { sourceIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

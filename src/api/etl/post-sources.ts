@@ -5,7 +5,7 @@ import {
   isPullKind,
   sourceConfigSchemas,
   type CreateSource,
-} from '../../domain/etl/requests.js';
+} from '../../domain/etl/collection-view.js';
 import { hookSecret } from '../../domain/etl/webhook-signature.js';
 import { fieldErrors } from '../problem.js';
 import { route } from '../route.js';

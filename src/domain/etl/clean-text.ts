@@ -1,7 +1,7 @@
 // What nobody sees but an embedder, a search or a reader's screen would: zero-width and bidi controls, the byte order
 // mark, tag characters (they carry hidden instructions) and NUL, which no text column holds.
-// prettier-ignore
-const INVISIBLE = /[\0\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|\u{e0001}|[\u{e0020}-\u{e007f}]/gu;
+const INVISIBLE =
+  /[\0\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|\u{e0001}|[\u{e0020}-\u{e007f}]/gu;
 const NOT_PLAIN = /[^\n\t\x20-\x7e]/;
 const TRAILING_SPACE = /[^\S\n](?:\n|$)/;
 

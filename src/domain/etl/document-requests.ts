@@ -7,7 +7,7 @@ import {
 } from '../ids.js';
 import { quarantineReasons, type QuarantineReason } from './gates.js';
 import { mediaTypes } from './media-types.js';
-import { aclSchema, listOf, timeSchema } from './requests.js';
+import { aclSchema, listOf, timeSchema } from './collection-view.js';
 
 /** Largest document in bytes. */
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { passesMod97 } from './check-digits.js';
+import { passesMod97 } from './is-card-number.js';
 import type { Scan } from './scan.js';
 import { endsToken, hasContext, isAlphanumeric, report, startsToken } from './scan.js';
 

@@ -5,7 +5,7 @@ import {
   passesNhs,
   passesPesel,
   passesVerhoeff,
-} from './check-digits.js';
+} from './is-card-number.js';
 import { findPhones, standsAlone } from './find-phone.js';
 import type { Cluster, Window } from './read-cluster.js';
 import { windowOf } from './read-cluster.js';

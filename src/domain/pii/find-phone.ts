@@ -1,4 +1,4 @@
-import { hasNationalFormat, isNorthAmerican, readInternational } from './phone-plan.js';
+import { hasNationalFormat, isNorthAmerican, readInternational } from './read-international.js';
 import type { Cluster, Window } from './read-cluster.js';
 import { windowOf } from './read-cluster.js';
 import type { Scan } from './scan.js';

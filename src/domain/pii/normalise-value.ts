@@ -1,5 +1,5 @@
 import { readIpv6 } from './find-ipv6.js';
-import { isNorthAmerican, readInternational } from './phone-plan.js';
+import { isNorthAmerican, readInternational } from './read-international.js';
 import { foldText } from './scan-text.js';
 
 function normalisePhone(value: string): string {
