@@ -1,11 +1,7 @@
 import type { Embedder } from '../../domain/etl/embedder.js';
-import type {
-  GenerationFacts,
-  Ledger,
-  LedgerEmbeddings,
-  LedgerShards,
-  SourceFacts,
-} from '../../domain/etl/ledger.js';
+import type { GenerationFacts, Ledger, SourceFacts } from '../../domain/etl/ledger.js';
+import type { LedgerEmbeddings } from '../../domain/etl/ledger-embeddings.js';
+import type { LedgerShards } from '../../domain/etl/ledger-shards.js';
 import type { Parser } from '../../domain/etl/parser.js';
 import type { PullSource, ReconcileLedger, ScanLedger } from '../../domain/etl/scan.js';
 import type { VectorSink } from '../../domain/etl/vector-sink.js';

@@ -1,5 +1,6 @@
 import type { Embedder } from '../../domain/etl/embedder.js';
-import type { GenerationFacts, LedgerReads } from '../../domain/etl/ledger.js';
+import type { GenerationFacts } from '../../domain/etl/ledger.js';
+import type { LedgerReads } from '../../domain/etl/ledger-reads.js';
 import type { VectorStore } from '../../domain/etl/vector-sink.js';
 import type { SearchedCollection } from '../../domain/retrieval/searched-collection.js';
 

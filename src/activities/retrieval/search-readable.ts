@@ -1,5 +1,6 @@
 import { errorTable, PlatformError } from '../../domain/errors.js';
-import type { GenerationFacts, ReadHit } from '../../domain/etl/ledger.js';
+import type { GenerationFacts } from '../../domain/etl/ledger.js';
+import type { ReadHit } from '../../domain/etl/ledger-reads.js';
 import type { Hit, VectorSink } from '../../domain/etl/vector-sink.js';
 import type { QueryMode } from '../../domain/retrieval/contract.js';
 import type { Candidate, Legs } from '../../domain/retrieval/fuse.js';

@@ -1,4 +1,5 @@
-import type { LedgerEmbeddings, LedgerShards } from '../../domain/etl/ledger.js';
+import type { LedgerEmbeddings } from '../../domain/etl/ledger-embeddings.js';
+import type { LedgerShards } from '../../domain/etl/ledger-shards.js';
 import type { Database } from './database.js';
 
 /** Little-endian float32, as the memo keeps it. */

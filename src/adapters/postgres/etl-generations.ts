@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { Caller } from '../../domain/events/change.js';
-import type { LedgerGenerations } from '../../domain/etl/ledger.js';
+import type { LedgerGenerations } from '../../domain/etl/ledger-generations.js';
 import type { Database, SqlRow, Tx } from './database.js';
 import { mutate } from './mutate.js';
 

@@ -1,5 +1,5 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { LedgerReads, ReadHit, SpanQuery } from '../../domain/etl/ledger.js';
+import type { LedgerReads, ReadHit, SpanQuery } from '../../domain/etl/ledger-reads.js';
 import type { SqlRow } from './database.js';
 import {
   all,

@@ -8,7 +8,8 @@ import type {
   QuarantineView,
   Recorded,
 } from '../../domain/etl/document-requests.js';
-import type { ChangeRecord, LedgerReads } from '../../domain/etl/ledger.js';
+import type { ChangeRecord } from '../../domain/etl/ledger.js';
+import type { LedgerReads } from '../../domain/etl/ledger-reads.js';
 import type {
   ChangeCollection,
   ChangedCollection,

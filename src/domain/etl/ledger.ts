@@ -178,6 +178,14 @@ export interface OpenWrite {
   adds: { rowId: string; textHash: string; embedText: string; page: number }[];
 }
 
+/** A store's copy of a document's access that has to follow the ledger. */
+export interface AccessCopy {
+  docId: string;
+  rowIds: string[];
+  acl: string[];
+  aclHash: string;
+}
+
 /**
  * Port of the ledger: the write protocol of etl.md §5 in Postgres. Every function may be repeated; a writer whose
  * fence is stale changes nothing and learns it by being left out of the answer. Failures: `STORE_UNAVAILABLE`.
@@ -296,124 +304,4 @@ export interface Ledger {
     tenant: string,
     sourceId: string,
   ) => Promise<{ pending: number; claimed: number; oldestMs: number }>;
-}
-
-/** A store's copy of a document's access that has to follow the ledger. */
-export interface AccessCopy {
-  docId: string;
-  rowIds: string[];
-  acl: string[];
-  aclHash: string;
-}
-
-/** What a search asks the ledger about its candidates; `rowIds` and `docIds` are two lists of one length. */
-interface ReadQuery {
-  generationId: string;
-  rowIds: readonly string[];
-  docIds: readonly string[];
-  /** Principal tokens of the reader. */
-  principals: readonly string[];
-  purpose: string;
-}
-
-/** A candidate that passed: committed, visible, allowed. Places are UTF-16 units of the revision's text. */
-export interface ReadHit {
-  rowId: string;
-  docId: string;
-  rev: number;
-  chunkId: string;
-  start: number;
-  end: number;
-  /** 0 where there are no pages. */
-  page: number;
-  headingPath: string[];
-  title: string;
-  /** Hash of the embedded text of the chunk. */
-  textHash: string;
-  /** Since when the revision is older than its source because the newer one is quarantined. */
-  staleSince: string | undefined;
-}
-
-/** A span of a revision. Purpose and principals are checked like those of a search. */
-export interface SpanQuery {
-  docId: string;
-  rev: number;
-  start: number;
-  end: number;
-  principals: readonly string[];
-  purpose: string;
-}
-
-/** What reading needs from the ledger (etl.md §5 READ, §11). Failures: `STORE_UNAVAILABLE`. */
-export interface LedgerReads {
-  /** Drops what is not committed, hidden, deleted or not allowed; answers in the order of the candidates. */
-  readFilter: (tenant: string, query: ReadQuery) => Promise<ReadHit[]>;
-  /** @throws NOT_FOUND where the reader may not see it; REVISION_EXPIRED, REVISION_ERASED */
-  spanText: (
-    tenant: string,
-    query: SpanQuery,
-  ) => Promise<{ text: string; title: string; current: boolean }>;
-  /** How far a collection is behind its sources. */
-  freshness: (
-    tenant: string,
-    collectionId: string,
-  ) => Promise<{ oldestUnappliedMs: number; lastCompleteScanAt: string | undefined }>;
-}
-
-/** Vectors that cost money, and the right to make more of them. */
-export interface LedgerEmbeddings {
-  findVectors: (
-    tenant: string,
-    embedFp: string,
-    textHashes: readonly string[],
-  ) => Promise<Map<string, Float32Array>>;
-  saveVectors: (
-    tenant: string,
-    embedFp: string,
-    vectors: readonly { textHash: string; vector: Float32Array }[],
-  ) => Promise<void>;
-  /**
-   * Takes up to `want` tokens from the bucket that all workers share: at most one second's worth.
-   * @returns what was granted; `retryAfterMs` says when the bucket is worth asking again where it was less
-   */
-  leaseTokens: (
-    tenant: string,
-    embedFp: string,
-    bucket: { perSecond: number; burst: number; want: number },
-  ) => Promise<{ granted: number; retryAfterMs: number }>;
-}
-
-/** The right to write to a single-writer store. The epoch rises with every new holder and fences the one before. */
-export interface LedgerShards {
-  /** @returns undefined while another owner holds the lease */
-  acquireShard: (
-    tenant: string,
-    lease: { generationId: string; shard: number; owner: string; leaseMs: number },
-  ) => Promise<{ epoch: bigint } | undefined>;
-  /** @returns false where the lease was lost: stop writing */
-  renewShard: (
-    tenant: string,
-    lease: { generationId: string; shard: number; epoch: bigint; leaseMs: number },
-  ) => Promise<boolean>;
-  releaseShard: (
-    tenant: string,
-    lease: { generationId: string; shard: number; epoch: bigint },
-  ) => Promise<void>;
-}
-
-/** Generations and which of them answers. */
-export interface LedgerGenerations {
-  /**
-   * Makes a BUILDING or HOLDING generation live; the one before is held. Only where every manifest of the target is at
-   * the live revision (W5).
-   * @throws NOT_FOUND, STALE_EPOCH, GENERATION_NOT_HELD, GENERATION_BUILDING where documents lag
-   */
-  flipGeneration: (
-    caller: Caller,
-    flip: { collectionId: string; generationId: string; epoch: number; holdMs: number },
-  ) => Promise<{ epoch: number }>;
-  /** Marks it DROPPED and forgets its manifests, intents and leases; the live one is refused with GENERATION_BUILDING. */
-  dropGeneration: (caller: Caller, generationId: string) => Promise<void>;
-  /** Documents of the collection whose manifest in this generation is not at their live revision. */
-  laggingDocuments: (tenant: string, generationId: string) => Promise<number>;
 }
