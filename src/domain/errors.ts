@@ -138,6 +138,7 @@ export const errorTable = {
   SOURCE_UNAVAILABLE: again(503, 'Check the source; work goes on when it answers.'),
   EGRESS_REFUSED: final(422, 'Name an address that the egress policy allows.'),
   EGRESS_FAILED: again(502, 'Try again; the other side did not answer in time.'),
+  DOCUMENT_SUPPRESSED: final(409, 'Nothing to do: this document was erased and stays out.'),
   DOCUMENT_REFUSED: final(422, 'Correct the document; the reason names what is wrong.'),
   INTERNAL: again(500, 'Try again; report the request id if it persists.'),
 } as const satisfies Record<string, ErrorFacts>;
@@ -183,13 +184,24 @@ export class PlatformError extends Error {
 export const isErrorCode = (value: unknown): value is ErrorCode =>
   typeof value === 'string' && Object.hasOwn(errorTable, value);
 
+/** How long whoever refused asked to be left alone, in milliseconds; undefined where nothing (usable) was said. */
+const askedPause = ({ retryAfterMs }: { retryAfterMs?: unknown }): number | undefined =>
+  typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) && retryAfterMs > 0
+    ? Math.ceil(retryAfterMs)
+    : undefined;
+
 /**
  * The failure an activity or a workflow throws for a code: final codes are non-retryable, expected refusals (4xx)
- * carry category BENIGN so that they do not count as errors of the worker.
+ * carry category BENIGN so that they do not count as errors of the worker. `retryAfterMs` in the first of `details` is
+ * when Temporal tries again, instead of its own schedule.
  */
 export function failureOf(code: ErrorCode, message: string, details: unknown[] = []) {
   const { status, retryable } = errorTable[code];
+  const [first] = details;
+  const pause =
+    retryable && typeof first === 'object' && first !== null ? askedPause(first) : undefined;
   return ApplicationFailure.create({
+    ...(pause === undefined ? {} : { nextRetryDelay: pause }),
     type: code,
     message,
     details,

@@ -49,14 +49,17 @@ function joinSinks(
 ): VectorSink {
   return {
     caps,
-    replaceRows: async ({ adds, deleteIds, epoch }) => {
+    replaceRows: async ({ adds, deleteIds, epoch, beforeDelete }) => {
       // Checked for both before either writes: the companion sees no vector.
       checkSinkBatch({ adds, deleteIds }, generation, caps);
       // The companion fences first, so a writer that lost the lease changes neither. Nothing is deleted before all of
       // it is added; a crash between leaves the intent open, and repeating is harmless.
       await companion.replaceRows({ adds: textOnly(adds), deleteIds: [], epoch });
-      const written = await primary.replaceRows({ adds, deleteIds, epoch });
-      if (deleteIds.length > 0) await companion.replaceRows({ adds: [], deleteIds, epoch });
+      const written = await primary.replaceRows({ adds, deleteIds, epoch, beforeDelete });
+      if (deleteIds.length > 0) {
+        if (primary.caps.replace === 'atomic') await beforeDelete?.();
+        await companion.replaceRows({ adds: [], deleteIds, epoch });
+      }
       return written;
     },
     awaitVisible: (token, deadlineMs) => primary.awaitVisible(token, deadlineMs),

@@ -23,6 +23,8 @@ export interface Embedder {
   /** Whether vectors are worth keeping: true where a call costs money. */
   memo: boolean;
   limits: EmbedderLimits;
+  /** Tokens a second, and at once after a pause, that all workers together may send; undefined: as many as they like. */
+  rate?: { perSecond: number; burst: number } | undefined;
   /** An undefined entry: the text holds nothing this embedder can embed (no token left); it is counted, not indexed. */
   embed: (
     texts: readonly string[],

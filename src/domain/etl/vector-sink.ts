@@ -115,12 +115,13 @@ export interface VectorSink {
   /**
    * Makes `adds` present and `deleteIds` absent: in one commit where `caps.replace` is atomic, else upsert, await
    * visibility, delete by id; never delete first. `epoch` fences single-writer stores: an older epoch is refused with
-   * SINK_FENCED.
+   * SINK_FENCED. A store that does it in two steps awaits `beforeDelete` between them; an atomic one never calls it.
    */
   replaceRows: (batch: {
     adds: readonly SinkRow[];
     deleteIds: readonly string[];
     epoch?: bigint | undefined;
+    beforeDelete?: (() => Promise<void>) | undefined;
   }) => Promise<{ token?: string | undefined }>;
   awaitVisible: (token: string, deadlineMs: number) => Promise<void>;
   /** Changes the access copies of rows without touching vectors or text. */
