@@ -6,6 +6,7 @@ import type { Parser } from '../../domain/etl/parser.js';
 import type { PullSource, ReconcileLedger, ScanLedger } from '../../domain/etl/scan.js';
 import type { VectorSink } from '../../domain/etl/vector-sink.js';
 import type { Caller } from '../../domain/events/change.js';
+import type { EtlObserver } from './etl-observer.js';
 
 /** What scrubbing made of a text: counts by kind, tokens of the people it speaks of. */
 export interface Scrubbed {
@@ -68,4 +69,6 @@ export interface EtlDeps {
   processId: string;
   failpoint?: ((name: KillPoint) => Promise<void>) | undefined;
   log: { warn: (facts: object, message: string) => void };
+  /** Counts and times (etl.md §13). */
+  observe?: EtlObserver | undefined;
 }

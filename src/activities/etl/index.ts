@@ -5,10 +5,12 @@ import { createCompactSink } from './compact-sink.js';
 import { createEmbedAndWriteBatch } from './embed-and-write-batch.js';
 import type { EtlDeps } from './etl-deps.js';
 import { createListSourcePage } from './list-source-page.js';
+import { observeEtl } from './observe-etl.js';
 import { createPrepareBatch } from './prepare-batch.js';
 import { createReconcileSlice } from './reconcile-slice.js';
 import { createShardLeases } from './shard-leases.js';
 
+export type { EtlObserver } from './etl-observer.js';
 export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
 
 /** What a watcher acts on. A source without a row counts as DELETED. */
@@ -28,7 +30,8 @@ interface ScanKey {
  * Activities of `etl`. `prepareBatch`, `embedAndWriteBatch`, `listSourcePage`, `reconcileSlice` and `compactSink` run on
  * queue `etl`; the others are bookkeeping.
  */
-export const createEtlActivities = (deps: EtlDeps) => {
+export const createEtlActivities = (given: EtlDeps) => {
+  const deps = observeEtl(given);
   const { withEpoch } = createShardLeases(deps);
   return {
     prepareBatch: createPrepareBatch(deps),

@@ -1,6 +1,6 @@
 import { canonicalJson, digestOf } from '../../domain/digest.js';
 import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
-import type { Ledger } from '../../domain/etl/ledger.js';
+import type { Ledger, Settled } from '../../domain/etl/ledger.js';
 import type { Query, SqlRow } from './database.js';
 import { endClaims } from './etl-intents.js';
 import { bounded, grouped, type LedgerParts } from './etl-rows.js';
@@ -181,7 +181,7 @@ async function commit(
   query: Query,
   of: { tenant: string; batchId: string },
   documents: readonly Committed[],
-): Promise<{ docId: string }[]> {
+): Promise<Settled[]> {
   const { tenant, batchId } = of;
   const ready = await readyOf(query, of, documents);
   if (ready.length === 0) return [];
@@ -205,7 +205,7 @@ async function commit(
   await step(moveRevisions, moved);
   const docIds = ready.map(({ docId }) => docId);
   await query(resolveItems, [tenant, moved.map(({ docId }) => docId)]);
-  await endClaims(query, { tenant, batchId, state: 'APPLIED' }, docIds);
+  const settled = await endClaims(query, { tenant, batchId, state: 'APPLIED' }, docIds);
   if (moved.length > 0) await announce(query, of, moved);
   const facts = ready.map(({ docId, rev, generationIds }) => ({ docId, rev, generationIds }));
   await appendBatchAudit(query, {
@@ -213,7 +213,7 @@ async function commit(
     resource: { type: 'batch', id: batchId, digest: digestOf('anneal.etl.committed.v1', facts) },
     after: { documents: ready.length, deleted: gone.length, caughtUp: ready.length - moved.length },
   });
-  return docIds.map((docId) => ({ docId }));
+  return settled;
 }
 
 /** COMMIT (etl.md §5): one transaction, compare-and-swap on the fence. */

@@ -1,5 +1,5 @@
 import { rowId } from '../../domain/etl/fingerprints.js';
-import type { Ledger, PreparedRevision } from '../../domain/etl/ledger.js';
+import type { ChangeKind, Ledger, PreparedRevision, Settled } from '../../domain/etl/ledger.js';
 import { newestIntent, planRows } from '../../domain/etl/plan.js';
 import type { Query, SqlRow } from './database.js';
 import {
@@ -53,16 +53,29 @@ export async function lockHeld(
   );
 }
 
-/** Ends claims; what was claimed gets `state`. */
+const appliedChange = (row: SqlRow): Settled => ({
+  docId: String(row.doc_id),
+  change: {
+    sourceKind: String(row.source_kind),
+    changeKind: row.kind as ChangeKind,
+    lagSeconds: Math.max(0, Number(row.lag)),
+    changedLagSeconds: row.changed_lag === null ? undefined : Math.max(0, Number(row.changed_lag)),
+  },
+});
+
+/** Ends claims; what was claimed gets `state`. Answers the documents in the order of `docIds`, with what was applied. */
 export async function endClaims(
   query: Query,
   of: { tenant: string; batchId: string; state: 'APPLIED' | 'SUPERSEDED' | 'QUARANTINED' },
   docIds: readonly string[],
-): Promise<void> {
-  if (docIds.length === 0) return;
-  await query(
-    `update etl_change_event set state = $4, applied_at = case when $4 = 'APPLIED' then now() end
-     where tenant_id = $1 and batch_id = $2 and state = 'CLAIMED' and doc_id = any($3::uuid[])`,
+): Promise<Settled[]> {
+  if (docIds.length === 0) return [];
+  const ended = await query(
+    `update etl_change_event e set state = $4, applied_at = case when $4 = 'APPLIED' then now() end
+     where e.tenant_id = $1 and e.batch_id = $2 and e.state = 'CLAIMED' and e.doc_id = any($3::uuid[])
+     returning e.doc_id::text, e.kind, extract(epoch from clock_timestamp() - e.received_at) as lag,
+       extract(epoch from clock_timestamp() - e.changed_at) as changed_lag,
+       (select s.kind from etl_source s where s.tenant_id = $1 and s.source_id = e.source_id) as source_kind`,
     [of.tenant, of.batchId, docIds, of.state],
   );
   await query(
@@ -70,6 +83,8 @@ export async function endClaims(
      where tenant_id = $1 and claim_batch = $2 and doc_id = any($3::uuid[])`,
     [of.tenant, of.batchId, docIds],
   );
+  const changes = new Map(ended.map((row) => [String(row.doc_id), appliedChange(row)]));
+  return docIds.map((docId) => changes.get(docId) ?? { docId });
 }
 
 /** Generations that are written, by collection. */

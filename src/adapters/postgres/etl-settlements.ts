@@ -1,4 +1,4 @@
-import type { Ledger } from '../../domain/etl/ledger.js';
+import type { Ledger, Settled } from '../../domain/etl/ledger.js';
 import type { Query } from './database.js';
 import { appendBatchAudit } from './etl-commits.js';
 import { endClaims, lockHeld } from './etl-intents.js';
@@ -11,7 +11,7 @@ async function settleUnchanged(
   query: Query,
   of: Batch,
   documents: Parameters<Ledger['settleUnchanged']>[2],
-): Promise<{ docId: string }[]> {
+): Promise<Settled[]> {
   await lockHeld(query, of, documents);
   // In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short.
   const rows = await query(
@@ -35,15 +35,14 @@ async function settleUnchanged(
     ],
   );
   const docIds = rows.map((row) => String(row.doc_id));
-  await endClaims(query, { ...of, state: 'APPLIED' }, docIds);
-  return docIds.map((docId) => ({ docId }));
+  return endClaims(query, { ...of, state: 'APPLIED' }, docIds);
 }
 
 async function settleAccess(
   query: Query,
   of: Batch,
   documents: Parameters<Ledger['settleAccess']>[2],
-): Promise<{ docId: string }[]> {
+): Promise<Settled[]> {
   await lockHeld(query, of, documents);
   // A later change that waits has narrowed access already: what it holds stays.
   const rows = await query(
@@ -62,13 +61,13 @@ async function settleAccess(
   );
   const docIds = rows.map((row) => String(row.doc_id));
   if (docIds.length === 0) return [];
-  await endClaims(query, { ...of, state: 'APPLIED' }, docIds);
+  const settled = await endClaims(query, { ...of, state: 'APPLIED' }, docIds);
   await appendBatchAudit(query, {
     action: 'etl.access-changed',
     resource: { type: 'batch', id: of.batchId },
     after: { documents: docIds },
   });
-  return docIds.map((docId) => ({ docId }));
+  return settled;
 }
 
 async function quarantine(

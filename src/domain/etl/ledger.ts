@@ -114,6 +114,23 @@ export interface ClaimedDocument {
   inDoubt: boolean;
 }
 
+/** The change that a claim was for, once it is in effect. */
+export interface AppliedChange {
+  sourceKind: string;
+  changeKind: ChangeKind;
+  /** Seconds since it was received. */
+  lagSeconds: number;
+  /** Seconds since it was made, where its source says when that was. */
+  changedLagSeconds?: number | undefined;
+}
+
+/** A document whose claim has ended. */
+export interface Settled {
+  docId: string;
+  /** Undefined where no change was waiting: a generation that caught up. */
+  change?: AppliedChange | undefined;
+}
+
 /** A new revision on its way in: what INTENT writes. */
 export interface PreparedRevision {
   docId: string;
@@ -227,7 +244,7 @@ export interface Ledger {
       chunkFp?: string | undefined;
       pipelineFp?: string | undefined;
     }[],
-  ) => Promise<{ docId: string }[]>;
+  ) => Promise<Settled[]>;
   /** INTENT, in one transaction: takes `rev`, writes PREPARED revision, chunk list and one intent per generation. */
   recordIntents: (
     tenant: string,
@@ -242,7 +259,7 @@ export interface Ledger {
     tenant: string,
     batchId: string,
     documents: readonly { docId: string; fence: bigint; acl: string[]; aclHash: string }[],
-  ) => Promise<{ docId: string }[]>;
+  ) => Promise<Settled[]>;
   /** Rows of a generation whose access copy is older than the ledger's, of these documents or of any. */
   accessCopies: (
     tenant: string,
@@ -277,7 +294,7 @@ export interface Ledger {
       /** Generations that were written; undefined: all. */
       generationIds?: readonly string[] | undefined;
     }[],
-  ) => Promise<{ docId: string }[]>;
+  ) => Promise<Settled[]>;
   /**
    * Claims documents whose manifest in a generation is not at their live revision and records what is missing there:
    * backfill of a new generation and catching up of one that failed. `openWrites` and `commit` carry it out.
