@@ -266,6 +266,7 @@ async function identify(
     name: proven.subject,
     kind: 'service',
     roles: [],
+    groups: [],
     permissions: new Set(),
     env: 'prod',
     via: 'signature',

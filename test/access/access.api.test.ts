@@ -114,6 +114,28 @@ test('a revoked key is refused on every process within five seconds, and cannot 
   expect(again).toMatchObject({ status: 409, body: { code: 'ILLEGAL_TRANSITION' } });
 });
 
+test('groups are set by an administrator, never by oneself, and every process knows them', async () => {
+  const other = await world.startProcess();
+  const { key, principalId } = await issue(api, admin, { roles: ['viewer'] });
+  const path = `/v1/principals/${principalId}/groups`;
+  const set = await api.send('PUT', path, { key: admin, body: { groups: ['staff', 'legal'] } });
+  expect(set).toMatchObject({ status: 200, body: { groups: ['staff', 'legal'] } });
+  for (const each of [api, other]) {
+    await eventually(
+      async () =>
+        expect((await each.send('GET', '/v1/me', { key })).body.groups).toEqual(['staff', 'legal']),
+      { timeoutMs: 5_000 },
+    );
+  }
+  const twice = await api.send('PUT', path, { key: admin, body: { groups: ['a b', 'c', 'c'] } });
+  expect(twice).toMatchObject({ status: 400, body: { code: 'INVALID_REQUEST' } });
+  const { body: me } = await api.send('GET', '/v1/me', { key: admin });
+  const own = `/v1/principals/${String(me.id)}/groups`;
+  const self = await api.send('PUT', own, { key: admin, body: { groups: ['staff'] } });
+  expect(self).toMatchObject({ status: 403, body: { code: 'SEPARATION_OF_DUTIES' } });
+  expect(await auditActions()).toContain('access.groups-set');
+});
+
 test('a key follows its owner’s roles on every process, and scopes never exceed them', async () => {
   const other = await world.startProcess();
   const scopes = ['access:read', 'audit:read'];

@@ -22,6 +22,7 @@ const record: KeyRecord = {
   pepperVersion: 1,
   scopes: [],
   roles: ['ml-engineer'],
+  groups: [],
   expiresAtMs: undefined,
   revokedAtMs: undefined,
   disabledAtMs: undefined,

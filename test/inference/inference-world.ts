@@ -113,6 +113,7 @@ const principalOf = (header: string | undefined): Principal | undefined => {
     name: subject,
     kind: 'service',
     roles: [role as Role],
+    groups: [],
     permissions: permissionsOf([role], []),
     env: 'dev',
     via: 'api-key:test',

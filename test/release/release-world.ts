@@ -126,7 +126,7 @@ export class ReleaseWorld {
         const roles = held.split(',') as Role[];
         const permissions = permissionsOf(roles, []);
         const who = { subject, name: 'test', kind: 'person' as const, env: env as Env };
-        return { tenant, ...who, roles, permissions, via: 'api-key:test' };
+        return { tenant, ...who, roles, groups: [], permissions, via: 'api-key:test' };
       },
       startWorkflow: async (tenant, start) => {
         this.started.push(start);

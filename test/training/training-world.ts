@@ -222,7 +222,7 @@ async function startApi(
       const roles = held.split(',') as Role[];
       const permissions = permissionsOf(roles, []);
       const who = { subject: `prn_${tenant}`, name: 'test', kind: 'person' as const };
-      return { tenant, ...who, roles, permissions, env: 'dev', via: 'api-key:test' };
+      return { tenant, ...who, roles, groups: [], permissions, env: 'dev', via: 'api-key:test' };
     },
     startWorkflow: async (tenant, start) => {
       started.push(start);

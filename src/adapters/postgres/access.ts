@@ -29,6 +29,7 @@ const principalView = (row: Principal): PrincipalView => ({
   kind: row.kind as PrincipalKind,
   name: row.name,
   roles: row.roles as Role[],
+  groups: row.groups,
   createdAt: row.createdAt.toISOString(),
   ...(row.disabledAt === null ? {} : { disabledAt: row.disabledAt.toISOString() }),
 });
@@ -94,7 +95,12 @@ export interface KeyRequest {
 export async function insertPrincipal(
   tx: Tx,
   tenant: string,
-  input: { kind: PrincipalKind; name: string; roles: readonly string[] },
+  input: {
+    kind: PrincipalKind;
+    name: string;
+    roles: readonly string[];
+    groups?: readonly string[];
+  },
 ): Promise<{ view: PrincipalView; audit: AuditFacts }> {
   const found = await tx.principal.findUnique({
     where: { tenantId_name: { tenantId: tenant, name: input.name } },
@@ -111,6 +117,7 @@ export async function insertPrincipal(
       kind: input.kind,
       name: input.name,
       roles: [...input.roles],
+      groups: [...(input.groups ?? [])],
     },
   });
   return {
@@ -118,7 +125,7 @@ export async function insertPrincipal(
     audit: {
       action: 'access.principal-created',
       resource: { type: 'principal', id: row.principalId },
-      after: { kind: row.kind, roles: row.roles },
+      after: { kind: row.kind, roles: row.roles, groups: row.groups },
     },
   };
 }
@@ -158,16 +165,48 @@ export async function insertKey(
   return { view, audit, key };
 }
 
+/** The row of a principal, locked, so that what is decided on it still holds at the write. @throws NOT_FOUND */
+async function lockPrincipal(tx: Tx, tenantId: string, principalId: string): Promise<Principal> {
+  await tx.$queryRaw`select 1 from principal
+    where tenant_id = ${tenantId} and principal_id = ${principalId} for update`;
+  const found = await tx.principal.findUnique({
+    where: { tenantId_principalId: { tenantId, principalId } },
+  });
+  if (found === null) throw absent('principal');
+  return found;
+}
+
+async function setGroups(
+  tx: Tx,
+  caller: Caller,
+  input: { principalId: string; groups: readonly string[] },
+): Promise<{ view: PrincipalView; audit: AuditFacts }> {
+  const found = await lockPrincipal(tx, caller.tenant, input.principalId);
+  if (found.principalId === caller.actor.subject)
+    throw new PlatformError('SEPARATION_OF_DUTIES', 'Nobody changes its own groups.');
+  const row = await tx.principal.update({
+    where: { tenantId_principalId: { tenantId: caller.tenant, principalId: found.principalId } },
+    data: { groups: [...input.groups] },
+  });
+  await notify(tx, row.principalId);
+  return {
+    view: principalView(row),
+    audit: {
+      action: 'access.groups-set',
+      resource: { type: 'principal', id: row.principalId },
+      before: { groups: found.groups },
+      after: { groups: row.groups },
+    },
+  };
+}
+
 async function setRoles(
   tx: Tx,
   caller: Caller,
   input: { principalId: string; roles: readonly Role[] },
 ): Promise<{ view: PrincipalView; audit: AuditFacts }> {
   const id = { tenantId: caller.tenant, principalId: input.principalId };
-  await tx.$queryRaw`select 1 from principal
-    where tenant_id = ${id.tenantId} and principal_id = ${id.principalId} for update`;
-  const found = await tx.principal.findUnique({ where: { tenantId_principalId: id } });
-  if (found === null) throw absent('principal');
+  const found = await lockPrincipal(tx, id.tenantId, id.principalId);
   const target = { id: found.principalId, kind: found.kind as PrincipalKind, before: found.roles };
   assertGrant(caller, target, input.roles);
   const row = await tx.principal.update({
@@ -242,6 +281,7 @@ async function findKey(db: Database, keyId: string): Promise<KeyRecord | undefin
     pepperVersion: Number(row.pepper_version),
     scopes: row.scopes as string[],
     roles: row.roles as Role[],
+    groups: row.groups as string[],
     expiresAtMs: timeMs(row.expires_at),
     revokedAtMs: timeMs(row.revoked_at),
     disabledAtMs: timeMs(row.disabled_at),
@@ -284,6 +324,16 @@ export const createAccessStore = (db: Database) => ({
   ): Promise<Outcome<PrincipalView>> =>
     mutate(db, caller, async (tx) => {
       const { view, audit } = await setRoles(tx, caller, input);
+      return { status: 200, body: view, audit };
+    }),
+
+  /** What the principal may read follows within 5 s. @throws NOT_FOUND, SEPARATION_OF_DUTIES */
+  setGroups: (
+    caller: Caller,
+    input: { principalId: string; groups: readonly string[] },
+  ): Promise<Outcome<PrincipalView>> =>
+    mutate(db, caller, async (tx) => {
+      const { view, audit } = await setGroups(tx, caller, input);
       return { status: 200, body: view, audit };
     }),
 

@@ -13,6 +13,10 @@ export interface AccessRouteDeps {
     caller: Caller,
     input: { principalId: string; roles: readonly Role[] },
   ) => Promise<Outcome<PrincipalView>>;
+  setGroups: (
+    caller: Caller,
+    input: { principalId: string; groups: readonly string[] },
+  ) => Promise<Outcome<PrincipalView>>;
   /** Issues a key; the key itself only where this call made it. */
   createKey: (
     caller: Caller,

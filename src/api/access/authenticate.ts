@@ -43,6 +43,7 @@ const principalOf = (record: KeyRecord): Principal => ({
   name: record.name,
   kind: record.kind,
   roles: record.roles,
+  groups: record.groups,
   permissions: permissionsOf(record.roles, record.scopes),
   env: record.env,
   via: `api-key:${record.keyId}`,

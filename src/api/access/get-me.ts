@@ -13,8 +13,9 @@ export const getMe = () =>
     problems: [],
     example: {},
     handle: async ({ principal }) => {
-      const { tenant, subject: id, name, kind, roles, env, via } = principal;
+      const { tenant, subject: id, name, kind, roles, groups, env, via } = principal;
       const permissions = [...principal.permissions].sort();
-      return { status: 200, body: { tenant, id, name, kind, roles, permissions, env, via } };
+      const body = { tenant, id, name, kind, roles, groups, permissions, env, via };
+      return { status: 200, body };
     },
   });

@@ -6,6 +6,7 @@ import { getPrincipals } from './get-principals.js';
 import { postApiKeyRevoke } from './post-api-key-revoke.js';
 import { postApiKeys } from './post-api-keys.js';
 import { postPrincipals } from './post-principals.js';
+import { putPrincipalGroups } from './put-principal-groups.js';
 import { putPrincipalRoles } from './put-principal-roles.js';
 
 export type { AccessRouteDeps } from './access-route-deps.js';
@@ -16,6 +17,7 @@ export const accessRoutes = (deps: AccessRouteDeps): Route[] => [
   postPrincipals(deps),
   getPrincipals(deps),
   putPrincipalRoles(deps),
+  putPrincipalGroups(deps),
   postApiKeys(deps),
   getApiKeys(deps),
   postApiKeyRevoke(deps),

@@ -6,6 +6,7 @@ import {
   type StartRetrievalEvaluation,
 } from '../../domain/retrieval/evaluation-contract.js';
 import { route } from '../route.js';
+import { groupsOf } from './asking-of.js';
 import { started, startedSchema, type Links } from '../started.js';
 import { waitUntil } from '../wait-until.js';
 
@@ -35,8 +36,7 @@ export const postRetrievalEvaluations = (deps: PostRetrievalEvaluationsDeps) =>
     problems: ['PURPOSE_DENIED', 'NOT_YET_INDEXED'],
     example: { body: { evalSetId: 'evs_01KAJ4Y4G0000000000000000', purpose: 'support' } },
     handle: async ({ caller, principal, body }) => {
-      const { subject, roles } = principal;
-      const requester = { subject, groups: [...roles] };
+      const requester = { subject: principal.subject, groups: groupsOf(principal) };
       const outcome = await deps.startRetrievalEvaluation(caller, { ...body, requester });
       return started(outcome, `/v1/retrieval/evaluations/${outcome.body.id}`, deps.links);
     },

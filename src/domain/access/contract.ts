@@ -22,6 +22,12 @@ const scopesSchema = z
   .max(permissions.length)
   .refine(distinct, { error: 'a scope is named twice' });
 
+const groupsSchema = z
+  .array(z.string().regex(/^[^\s\p{C}]{1,128}$/u, { error: 'printable, without spaces' }))
+  .max(1_000)
+  .refine(distinct, { error: 'a group is named twice' })
+  .meta({ description: 'What access lists of documents name as `group:<name>`.' });
+
 /** A person, or a service that acts by itself. */
 const principalKindSchema = z.enum(['person', 'service']);
 export type PrincipalKind = z.infer<typeof principalKindSchema>;
@@ -37,10 +43,12 @@ export const createPrincipalSchema = z.strictObject({
     })
     .meta({ description: 'Unique in the tenant; shown to people, never part of an audit entry.' }),
   roles: rolesSchema,
+  groups: groupsSchema.default([]),
 });
 export type CreatePrincipal = z.infer<typeof createPrincipalSchema>;
 
 export const setRolesSchema = z.strictObject({ roles: rolesSchema });
+export const setGroupsSchema = z.strictObject({ groups: groupsSchema });
 
 export const principalViewSchema = z
   .object({
@@ -48,6 +56,7 @@ export const principalViewSchema = z
     kind: principalKindSchema,
     name: z.string(),
     roles: z.array(z.enum(roles)),
+    groups: z.array(z.string()),
     createdAt: z.iso.datetime(),
     disabledAt: z.iso.datetime().optional(),
   })
@@ -98,6 +107,7 @@ export const whoAmISchema = z
     name: z.string(),
     kind: principalKindSchema,
     roles: z.array(z.enum(roles)),
+    groups: z.array(z.string()),
     permissions: z.array(z.string()),
     env: envSchema,
     via: z.string(),

@@ -14,6 +14,7 @@ export interface KeyRecord {
   pepperVersion: number;
   scopes: string[];
   roles: Role[];
+  groups: string[];
   expiresAtMs: number | undefined;
   revokedAtMs: number | undefined;
   disabledAtMs: number | undefined;

@@ -74,13 +74,21 @@ export const permissionTable = {
 export type Permission = keyof typeof permissionTable;
 export const permissions = Object.keys(permissionTable) as Permission[];
 
+/** Permissions that no role brings: a key has one where its scopes name it and its principal's role may be granted it. */
+const grantable: Partial<Record<Permission, readonly Role[]>> = {
+  'retrieval:delegate': ['service'],
+};
+
 /** The permissions that a set of roles gives, narrowed to `scopes` where any are named. */
 export function permissionsOf(held: readonly string[], scopes: readonly string[]): Set<Permission> {
   return new Set(
-    permissions.filter(
-      (permission) =>
-        (permissionTable[permission] as readonly string[]).some((role) => held.includes(role)) &&
-        (scopes.length === 0 || scopes.includes(permission)),
+    permissions.filter((permission) =>
+      scopes.includes(permission)
+        ? [...permissionTable[permission], ...(grantable[permission] ?? [])].some((role) =>
+            held.includes(role),
+          )
+        : scopes.length === 0 &&
+          (permissionTable[permission] as readonly string[]).some((role) => held.includes(role)),
     ),
   );
 }

@@ -9,6 +9,8 @@ export interface Principal {
   name: string;
   kind: 'person' | 'service';
   roles: Role[];
+  /** What access lists of documents name. */
+  groups: string[];
   /** What the roles give, narrowed by the key's scopes. */
   permissions: ReadonlySet<Permission>;
   /** The one environment that the key carries. */

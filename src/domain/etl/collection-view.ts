@@ -6,6 +6,7 @@ import {
   scanIdSchema,
   sourceIdSchema,
 } from '../ids.js';
+import { defaultPiiPolicy, piiPolicySchema } from '../pii/contract.js';
 import { purposeSchema } from '../registry/contract.js';
 import { DAY_MS, SECOND_MS, WHOLE_BP } from '../units.js';
 import { scanStates } from './contract.js';
@@ -35,16 +36,6 @@ const chunkingSchema = z
     error: 'is smaller than targetChars',
   });
 
-/** What is replaced by pseudonyms before anything is stored: every kind that detectors know, or the named ones. */
-const piiPolicySchema = z.strictObject({
-  kinds: z
-    .union([
-      z.literal('all'),
-      listOf(z.string().regex(/^[A-Z][A-Z0-9_]{1,31}$/, { error: 'is a kind such as EMAIL' }), 100),
-    ])
-    .default('all'),
-});
-
 const fusions = ['weighted', 'rrf'] as const;
 const bpSchema = z.int().min(0).max(WHOLE_BP);
 
@@ -55,7 +46,7 @@ export const createCollectionSchema = z.strictObject({
   sink: nameSchema.default('lancedb'),
   lexicalSink: nameSchema.optional(),
   chunking: chunkingSchema.default({ targetChars: 1_200, maxChars: 1_600 }),
-  piiPolicy: piiPolicySchema.default({ kinds: 'all' }),
+  piiPolicy: piiPolicySchema.default(defaultPiiPolicy),
   /** Holds for documents whose source says nothing. */
   aclDefault: aclSchema.default([]),
   purposes: listOf(purposeSchema, 100).min(1),
