@@ -267,7 +267,8 @@ export function parseEtlWorkflowId(workflowId: string): { tenant: string; id: st
   return isOurs && tenant !== undefined && id !== undefined ? { tenant, id } : undefined;
 }
 
-const startOf = (
+/** A start of a workflow of this capability, under the id of what it is about. */
+export const etlStart = (
   id: string,
   start: Pick<StartRequest, 'workflowType' | 'input' | 'startedBy'> & {
     summary: string;
@@ -292,7 +293,7 @@ export const watchSourceStart = (
   source: { tenant: string; sourceId: string; name: string },
   limits: WatchLimits = defaultWatchLimits,
 ): StartRequest =>
-  startOf(source.sourceId, {
+  etlStart(source.sourceId, {
     workflowType: 'watchSource',
     input: { tenant: source.tenant, sourceId: source.sourceId, limits },
     startedBy: 'relay',
@@ -307,7 +308,7 @@ export const scanSourceStart = (
   startedBy: StartRequest['startedBy'] = 'relay',
   limits: ScanLimits = defaultScanLimits,
 ): StartRequest =>
-  startOf(scan.scanId, {
+  etlStart(scan.scanId, {
     workflowType: 'scanSource',
     input: { tenant: scan.tenant, scanId: scan.scanId, sourceId: scan.sourceId, limits },
     startedBy,
@@ -322,7 +323,7 @@ export const reconcileGenerationStart = (
   startedBy: StartRequest['startedBy'] = 'relay',
   limits: CareLimits = defaultCareLimits,
 ): StartRequest =>
-  startOf(run.reconcileId, {
+  etlStart(run.reconcileId, {
     workflowType: 'reconcileGeneration',
     input: {
       tenant: run.tenant,
@@ -343,7 +344,7 @@ export const compactGenerationStart = (
   startedBy: StartRequest['startedBy'] = 'relay',
   limits: CareLimits = defaultCareLimits,
 ): StartRequest =>
-  startOf(run.compactionId, {
+  etlStart(run.compactionId, {
     workflowType: 'compactGeneration',
     input: {
       tenant: run.tenant,
