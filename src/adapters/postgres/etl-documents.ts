@@ -22,8 +22,9 @@ const stateOf = (row: EtlDocument): string => {
   return row.staleSince === null ? 'INDEXED' : 'STALE';
 };
 
-const summaryFields = (row: EtlDocument) => ({
+const summaryFields = (row: EtlDocument, key: string) => ({
   id: row.docId,
+  key,
   sourceId: row.sourceId,
   collectionId: row.collectionId,
   state: stateOf(row),
@@ -98,13 +99,13 @@ async function whyNotIndexed(tx: Tx, row: EtlDocument) {
   return { itemId, stage, reason, evidence, since: createdAt.toISOString() };
 }
 
-async function documentView(tx: Tx, row: EtlDocument): Promise<DocumentView> {
+async function documentView(tx: Tx, row: EtlDocument, key: string): Promise<DocumentView> {
   const manifests = await tx.etlManifest.findMany({
     where: { tenantId: row.tenantId, docId: row.docId },
     orderBy: { generationId: 'desc' },
   });
   return documentViewSchema.parse({
-    ...summaryFields(row),
+    ...summaryFields(row, key),
     acl: row.acl,
     deniedPurposes: row.deniedPurposes,
     sourceToken: row.sourceToken ?? undefined,
@@ -131,6 +132,12 @@ async function documentView(tx: Tx, row: EtlDocument): Promise<DocumentView> {
   });
 }
 
+const openKey = async (
+  cipher: LedgerParts['cipher'],
+  { tenantId, docId, naturalKeyEnc }: Pick<EtlDocument, 'tenantId' | 'docId' | 'naturalKeyEnc'>,
+): Promise<string> =>
+  (await cipher.decrypt(sealed.naturalKey(tenantId, docId), naturalKeyEnc)).toString('utf8');
+
 /** Documents as the API reads them; changes come in by the ledger alone (role anneal_api). */
 export const createEtlDocumentStore = (db: Database, cipher: LedgerParts['cipher']) => ({
   findDocument: (tenant: string, docId: string): Promise<DocumentView | undefined> =>
@@ -138,7 +145,7 @@ export const createEtlDocumentStore = (db: Database, cipher: LedgerParts['cipher
       const row = await tx.etlDocument.findUnique({
         where: { tenantId_docId: { tenantId: tenant, docId } },
       });
-      return row === null ? undefined : documentView(tx, row);
+      return row === null ? undefined : documentView(tx, row, await openKey(cipher, row));
     }),
   /** By id; one more than `limit` where there are more. */
   listDocuments: (
@@ -158,7 +165,11 @@ export const createEtlDocumentStore = (db: Database, cipher: LedgerParts['cipher
         orderBy: { docId: 'asc' },
         take: page.limit + 1,
       });
-      return rows.map((row) => documentSummarySchema.parse(summaryFields(row)));
+      return Promise.all(
+        rows.map(async (row) =>
+          documentSummarySchema.parse(summaryFields(row, await openKey(cipher, row))),
+        ),
+      );
     }),
   /** What a change to a document is recorded by; undefined where there is no such document. */
   findDocumentKey: async (
@@ -168,12 +179,11 @@ export const createEtlDocumentStore = (db: Database, cipher: LedgerParts['cipher
     const row = await db.withTenant(tenant, (tx) =>
       tx.etlDocument.findUnique({
         where: { tenantId_docId: { tenantId: tenant, docId } },
-        select: { sourceId: true, naturalKeyEnc: true },
+        select: { tenantId: true, docId: true, sourceId: true, naturalKeyEnc: true },
       }),
     );
     if (row === null) return undefined;
-    const key = await cipher.decrypt(sealed.naturalKey(tenant, docId), row.naturalKeyEnc);
-    return { sourceId: row.sourceId, naturalKey: key.toString('utf8') };
+    return { sourceId: row.sourceId, naturalKey: await openKey(cipher, row) };
   },
   /** Bars a document from coming in again. Repeating it changes nothing. */
   suppressDocument: async (caller: Caller, docId: string): Promise<void> => {

@@ -83,6 +83,8 @@ const heldSchema = z.object({
 const documentStates = ['PENDING', 'INDEXED', 'STALE', 'HIDDEN', 'DELETED'] as const;
 export const documentSummarySchema = z.object({
   id: documentIdSchema,
+  /** Path, key or URL that the source knows it by. */
+  key: z.string(),
   sourceId: sourceIdSchema,
   collectionId: collectionIdSchema,
   state: z.enum(documentStates),
