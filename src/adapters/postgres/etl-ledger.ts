@@ -1,4 +1,5 @@
 import type { Ledger } from '../../domain/etl/ledger.js';
+import { createEtlBackfills } from './etl-backfills.js';
 import { createEtlChanges } from './etl-changes.js';
 import { createEtlClaims } from './etl-claims.js';
 import { createEtlCommits } from './etl-commits.js';
@@ -9,6 +10,7 @@ import { createEtlWrites } from './etl-writes.js';
 
 /** The write ledger of etl.md §5 in Postgres: a few statements a batch, however many documents it holds. */
 export const createEtlLedger = (parts: LedgerParts): Ledger => ({
+  ...createEtlBackfills(parts),
   ...createEtlChanges(parts),
   ...createEtlClaims(parts),
   ...createEtlIntents(parts),

@@ -3,7 +3,6 @@ import type { Query, SqlRow } from './database.js';
 import {
   all,
   bounded,
-  loadStanding,
   optional,
   readJson,
   sealed,
@@ -11,7 +10,6 @@ import {
   type LedgerParts,
   type RevisionHead,
 } from './etl-rows.js';
-import { writeIntents } from './etl-intents.js';
 
 /** The newest open intent of each document and generation that the batch holds, with its revision. */
 const openOf = `
@@ -82,8 +80,8 @@ function addsOf(row: SqlRow, { text, paths }: Opened): OpenWrite['adds'] {
   });
 }
 
-/** What a batch still has to carry out, and how a generation catches up (etl.md §5, W5). */
-export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites' | 'claimLagging'> {
+/** What a batch still has to carry out (etl.md §5). */
+export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites'> {
   return {
     openWrites: async (tenant, batchId) => {
       const rows = await parts.db.batch(tenant, (query) => findOpen(query, tenant, batchId));
@@ -111,41 +109,5 @@ export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites' |
         };
       });
     },
-    claimLagging: ({ tenant, generationId, batchId, maxDocuments }) =>
-      parts.db.batch(tenant, async (query) => {
-        // A document with a later revision in doubt is left to the batch that finishes it.
-        const rows = await query(
-          `select d.doc_id, d.live_rev, d.next_rev, d.fence + 1 as fence, l.chunk_ids from etl_generation g
-           join etl_document d on d.tenant_id = g.tenant_id and d.collection_id = g.collection_id and d.claim_batch is null
-           left join etl_manifest m on m.tenant_id = $1 and m.generation_id = $2 and m.doc_id = d.doc_id
-           left join etl_chunk_list l on l.tenant_id = $1 and l.doc_id = d.doc_id and l.rev = d.live_rev
-           where g.tenant_id = $1 and g.generation_id = $2 and g.state <> 'DROPPED' and m.rev is distinct from d.live_rev
-             and not exists (select from etl_intent i where i.tenant_id = $1 and i.doc_id = d.doc_id and i.state = 'OPEN'
-               and i.rev > coalesce(d.live_rev, 0) and d.live_rev is not null)
-           order by d.doc_id limit $3 for update of d skip locked`,
-          [tenant, generationId, maxDocuments],
-        );
-        const docIds = rows.map((row) => String(row.doc_id));
-        const standings = await loadStanding(query, tenant, docIds);
-        await query(
-          `update etl_document set fence = fence + 1, claim_batch = $2, claim_until = now() + interval '15 minutes',
-             next_rev = case when live_rev is null then next_rev + 1 else next_rev end
-           where tenant_id = $1 and doc_id = any($3::uuid[])`,
-          [tenant, batchId, docIds],
-        );
-        await writeIntents(
-          query,
-          { tenant, batchId },
-          rows.map((row) => ({
-            docId: String(row.doc_id),
-            rev: Number(row.live_rev ?? row.next_rev),
-            fence: BigInt(String(row.fence)),
-            chunkIds: (row.chunk_ids as string[] | null) ?? [],
-            standing: standings.get(String(row.doc_id)) ?? { manifests: [], intents: [] },
-            generationIds: [generationId],
-          })),
-        );
-        return { claimed: rows.length };
-      }),
   };
 }
