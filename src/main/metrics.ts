@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { createKnowledgeMetrics } from './knowledge-metrics.js';
 
 /** The metrics of a process; labels are bounded: never a tenant, a key or an id. */
 export interface Metrics {
@@ -10,6 +11,7 @@ export interface Metrics {
   countAttempt: (outcome: string) => void;
   /** One activity that ended; seconds of its run. */
   observeActivity: (name: string, outcome: 'ok' | 'failed', seconds: number) => void;
+  knowledge: ReturnType<typeof createKnowledgeMetrics>;
 }
 
 /** Creates the registry with the process's default metrics and the domain set that this build emits. */
@@ -45,6 +47,7 @@ export function createMetrics(): Metrics {
   });
   return {
     registry,
+    knowledge: createKnowledgeMetrics(registry),
     observeRequest: (operation, status, seconds) =>
       requests.observe({ operation, status }, seconds),
     observeActivity: (activity, outcome, seconds) =>

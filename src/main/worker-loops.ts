@@ -4,6 +4,7 @@ import { createRelayStore } from '../adapters/postgres/events.js';
 import { createCheckpointLoop, createSealerLoop } from '../activities/audit/index.js';
 import { createRelayLoop } from '../activities/events/relay-loop.js';
 import { requireUrl, type Parts } from './dependencies.js';
+import { createEtlLoops } from './etl-loops.js';
 import type { NamedLoop } from './run-loops.js';
 
 const SWEEP_MS = 1_000;
@@ -52,9 +53,10 @@ function relay(parts: Parts, signal: AbortSignal): NamedLoop {
   return { name: 'relay', loop: { ...loop, run } };
 }
 
-/** Loops of the role `orchestration`: relay, audit sealer, audit checkpoints. */
+/** Loops of a worker by its roles; of `orchestration`: relay, audit sealer, audit checkpoints. */
 export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[] {
-  if (!parts.config.worker.roles.includes('orchestration')) return [];
+  const knowledge = createEtlLoops(parts);
+  if (!parts.config.worker.roles.includes('orchestration')) return knowledge;
   const audit = createAuditStore(parts.db);
   const sealer = createSealerLoop({ ...audit, log: parts.log });
   const checkpoints = createCheckpointLoop({
@@ -69,5 +71,6 @@ export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[
     relay(parts, signal),
     { name: 'audit-sealer', loop: sealer },
     { name: 'audit-checkpoints', loop: checkpoints },
+    ...knowledge,
   ];
 }
