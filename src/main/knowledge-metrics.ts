@@ -40,7 +40,11 @@ function createEtlCounts(registers: Registry[]) {
     violations: counter(
       'anneal_etl_invariant_violations_total',
       'Rows of a store that differed from the manifests.',
-      ['sink', 'reason'],
+      ['reason'],
+    ),
+    unindexed: counter(
+      'anneal_etl_unindexed_chunks_total',
+      'Chunks that are not indexed because there is nothing in them to embed.',
     ),
     parserKills: counter(
       'anneal_etl_parser_kills_total',
@@ -56,6 +60,8 @@ function createEtlObserver(registers: Registry[]) {
   // A series that begins with its first event hides that event from `increase`.
   for (const [reason, { stage }] of Object.entries(quarantineReasons))
     counts.quarantined.inc({ stage, reason }, 0);
+  for (const reason of ['missing_row', 'orphan_row', 'undeleted_row', 'foreign_row'])
+    counts.violations.inc({ reason }, 0);
   for (const reason of ['wall', 'rss', 'crash', 'cancelled']) counts.parserKills.inc({ reason }, 0);
   let embedded = 0;
   let changed = 0;
@@ -85,7 +91,8 @@ function createEtlObserver(registers: Registry[]) {
     chunksChanged: (chunks) => {
       changed += chunks;
     },
-    violated: ({ sink, reason, rows }) => counts.violations.inc({ sink, reason }, rows),
+    violation: (reason, rows = 1) => counts.violations.inc({ reason }, rows),
+    unindexed: (chunks) => counts.unindexed.inc(chunks),
   };
   return { observe, parserKilled: (reason: string) => counts.parserKills.inc({ reason }) };
 }

@@ -15,10 +15,11 @@ export interface EtlObserver {
   embedded: (of: { texts: number; tokens: number }) => void;
   /** Chunks that a committed write brought to a generation. */
   chunksChanged: (chunks: number) => void;
-  /** Rows of a store that differed from the manifests. */
-  violated: (of: {
-    sink: string;
-    reason: 'orphan' | 'missing' | 'stale_access';
-    rows: number;
-  }) => void;
+  /** Rows of a store that are not those of a manifest: found by a reconcile, or after a sampled commit. */
+  violation: (
+    kind: 'missing_row' | 'orphan_row' | 'undeleted_row' | 'foreign_row',
+    rows?: number,
+  ) => void;
+  /** Chunks that are not indexed because there is nothing in them to embed. */
+  unindexed: (chunks: number) => void;
 }

@@ -76,27 +76,18 @@ function observedLedger(
 }
 
 /** Differences that a reconcile finds are violations: whatever wrote the store should have left none. */
-function observedReconciles(
+const observedReconciles = (
   reconciles: EtlDeps['reconciles'],
   observe: EtlObserver,
-): EtlDeps['reconciles'] {
-  const sinks = new Map<string, string>();
-  return replacing(reconciles, {
-    findGeneration: async (tenant, generationId) => {
-      const generation = await reconciles.findGeneration(tenant, generationId);
-      sinks.set(generationId, generation.sink);
-      return generation;
-    },
+): EtlDeps['reconciles'] =>
+  replacing(reconciles, {
     compareRows: async (tenant, generationId, slice) => {
       const found = await reconciles.compareRows(tenant, generationId, slice);
-      const sink = sinks.get(generationId) ?? 'unknown';
-      observe.violated({ sink, reason: 'orphan', rows: found.orphanRowIds.length });
-      observe.violated({ sink, reason: 'missing', rows: found.missing.length });
-      observe.violated({ sink, reason: 'stale_access', rows: found.stale.length });
+      observe.violation('orphan_row', found.orphanRowIds.length);
+      observe.violation('missing_row', found.missing.length);
       return found;
     },
   });
-}
 
 /** The same dependencies, counted and timed; without an observer they are what they were. */
 export function observeEtl(deps: EtlDeps): EtlDeps {
