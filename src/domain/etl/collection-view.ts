@@ -186,8 +186,8 @@ export const isPullKind = (kind: string): boolean =>
 /** What each kind of source is configured with. */
 export const sourceConfigSchemas = {
   folder: z.strictObject({ path: z.string().min(1).max(4_096).startsWith('/'), ...reading }),
-  upload: z.strictObject(reading),
-  webhook: z.strictObject(reading),
+  upload: z.strictObject({}),
+  webhook: z.strictObject({}),
 } as const satisfies Record<SourceKind, z.ZodType>;
 
 const everyMsSchema = z
@@ -248,6 +248,11 @@ export const sourceViewSchema = z
   })
   .meta({ id: 'Source' });
 export type SourceView = z.infer<typeof sourceViewSchema>;
+
+/** Answer of `GET /v1/sources/{id}`: with the run that watches it, in the Temporal Web UI. */
+export const watchedSourceSchema = sourceViewSchema.extend({
+  links: z.object({ temporalUi: z.string() }),
+});
 
 /** Answer of `POST /v1/sources`: where a webhook delivers to, and what it signs with. */
 export const createdSourceSchema = sourceViewSchema.extend({
