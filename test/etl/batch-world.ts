@@ -151,6 +151,7 @@ export class BatchWorld {
         acl: [],
         prepared: false,
         inDoubt: false,
+        released: [],
         deleted: kind === 'delete',
         change: { kind, sourceVersion: 'v', seq: 1n, receivedAtMs: 0 },
         liveRev: before?.claimed.liveRev,
@@ -196,10 +197,20 @@ export class BatchWorld {
       if (!chunk || !addRowIds.includes(id)) return [];
       return [{ rowId: id, textHash: chunk.textHash, embedText: chunk.embedText, page: 0 }];
     });
-    const { acl = [], aclHash = '', title = '' } = revision ?? {};
+    const { acl = [], aclHash = '', title = '', metadata = {} } = revision ?? {};
     const { fence } = document.claimed;
     const named = { intentId: `wri_${docId}`, generationId, docId, rev, fence };
-    document.intent = { ...named, addRowIds, deleteRowIds, acl, aclHash, title, adds };
+    document.intent = {
+      ...named,
+      rowIds,
+      addRowIds,
+      deleteRowIds,
+      acl,
+      aclHash,
+      title,
+      metadata,
+      adds,
+    };
     document.rows = rowIds;
     document.revision = revision;
     document.claimed.prepared = true;
@@ -246,8 +257,11 @@ export class BatchWorld {
         for (const { docId } of documents) this.#end(docId, 'UNCHANGED');
         return documents.map(({ docId }) => ({ docId }));
       },
-      accessCopies: async () => [],
-      markAccess: async () => undefined,
+      copiesBehind: async () => [],
+      markCopies: async () => undefined,
+      committedRows: async () => [],
+      startReconcile: async () => undefined,
+      findNearDuplicates: async () => new Map(),
       recordIntents: async (_tenant, batchId, revisions) =>
         revisions.map((revision) => ({
           docId: revision.docId,
@@ -351,7 +365,11 @@ export class BatchWorld {
   deps(): EtlDeps {
     return {
       ledger: this.#ledger(),
-      embeddings: { findVectors: async () => new Map(), saveVectors: async () => undefined },
+      embeddings: {
+        findVectors: async () => new Map(),
+        saveVectors: async () => undefined,
+        leaseTokens: async (_tenant, _fp, { want }) => ({ granted: want, retryAfterMs: 0 }),
+      },
       shards: {
         acquireShard: async () => ({ epoch: 1n }),
         renewShard: async () => true,

@@ -333,10 +333,10 @@ test('access alone changes no row and leaves the copies of the store to be patch
   await world.record(t, { ...push('a', 2, ''), kind: 'acl', content: { name: 'a', acl } });
   await world.drain(t);
   expect(await world.texts(t, { principals: ['group:board'] })).toEqual(['one']);
-  const copy = only(await world.ledger.accessCopies(t, live, { limit: 10 }));
+  const copy = only(await world.ledger.copiesBehind(t, live, 10));
   expect(copy).toMatchObject({ acl, aclHash: aclHash({ acl, deniedPurposes: [] }) });
-  await world.ledger.markAccess(t, live, [copy]);
-  expect(await world.ledger.accessCopies(t, live, { limit: 10 })).toEqual([]);
+  await world.ledger.markCopies(t, live, [copy]);
+  expect(await world.ledger.copiesBehind(t, live, 10)).toEqual([]);
 });
 
 test('a foreign tenant sees nothing and claims nothing', async () => {

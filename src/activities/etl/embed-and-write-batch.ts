@@ -1,6 +1,8 @@
 import { noCounts, type BatchCounts } from '../../domain/etl/contract.js';
-import type { AccessCopy, GenerationFacts, OpenWrite, Stopped } from '../../domain/etl/ledger.js';
+import type { GenerationFacts, OpenWrite, Stopped } from '../../domain/etl/ledger.js';
+import { checkCommitted } from './check-committed.js';
 import type { EtlDeps } from './etl-deps.js';
+import { followCopies } from './follow-copies.js';
 import { keepClaims, type Beat } from './keep-claims.js';
 import type { WithEpoch } from './shard-leases.js';
 import { writeGeneration, type GenerationWrite } from './write-generation.js';
@@ -19,7 +21,6 @@ export interface WrittenBatch {
 
 /** Documents that are written and committed together: what a crash repeats at most. */
 const COMMIT_DOCUMENTS = 512;
-const ACCESS_COPIES = 1_000;
 
 interface Writing {
   tenant: string;
@@ -44,7 +45,7 @@ async function writeOrLeave(
     if (generation.state === 'LIVE' || beat.signal.aborted) throw error;
     const { generationId } = generation;
     deps.log.warn({ err: error, generationId }, 'a generation that is not live was not written');
-    return { written: new Set(), stopped: [] };
+    return { written: new Set(), stopped: [], unindexed: [] };
   }
 }
 
@@ -62,11 +63,20 @@ function committable(
     if (live.has(generationId)) for (const each of result.stopped) stopped.set(each.docId, each);
   const documents = new Map<
     string,
-    { docId: string; fence: bigint; rev: number; generationIds: string[] }
+    {
+      docId: string;
+      fence: bigint;
+      rev: number;
+      generationIds: string[];
+      unindexedRowIds: string[];
+    }
   >();
-  for (const { docId, fence, rev, generationId } of writes) {
-    const known = documents.get(docId) ?? { docId, fence, rev, generationIds: [] };
+  const unindexed = new Set([...results.values()].flatMap((result) => result.unindexed));
+  for (const { docId, fence, rev, generationId, addRowIds } of writes) {
+    const fresh = { docId, fence, rev, generationIds: [], unindexedRowIds: [] };
+    const known = documents.get(docId) ?? fresh;
     if (results.get(generationId)?.written.has(docId)) known.generationIds.push(generationId);
+    known.unindexedRowIds.push(...addRowIds.filter((rowId) => unindexed.has(rowId)));
     documents.set(docId, known);
   }
   const ready = [...documents.values()].filter(({ docId }) => !stopped.has(docId));
@@ -104,6 +114,16 @@ async function writeDocuments(
   counts.indexed += committed.length - deleted;
   counts.quarantined += stopped.length;
   counts.lost += ready.length - committed.length;
+  const held = new Set(committed.map(({ docId }) => docId));
+  for (const generation of generations) {
+    const own = writes.filter(
+      ({ docId, generationId }) =>
+        generationId === generation.generationId &&
+        held.has(docId) &&
+        results.get(generationId)?.written.has(docId),
+    );
+    await checkCommitted(deps, { tenant, generation }, own);
+  }
 }
 
 /** Groups of whole documents: one is written and committed in all its generations at once. */
@@ -120,31 +140,6 @@ function* groupsOf(writes: readonly OpenWrite[]): Generator<OpenWrite[]> {
     documents = 0;
   }
   if (group.length > 0) yield group;
-}
-
-/** Brings a store's access copies up to the ledger: the copy narrows candidates, the ledger decides (W3). */
-async function followAccess(
-  deps: EtlDeps,
-  to: Pick<Writing, 'tenant' | 'beat' | 'withEpoch'>,
-  generation: GenerationFacts,
-): Promise<void> {
-  const { tenant, beat, withEpoch } = to;
-  const { generationId } = generation;
-  const copies = await deps.ledger.accessCopies(tenant, generationId, { limit: ACCESS_COPIES });
-  if (copies.length === 0) return;
-  const sink = await deps.sink(tenant, generation);
-  const patches = copies.flatMap(({ rowIds, acl, aclHash }: AccessCopy) =>
-    rowIds.map((rowId) => ({ rowId, access: { acl: [...acl].sort(), accessHash: aclHash } })),
-  );
-  await withEpoch({ tenant, generationId, sink, signal: beat.signal }, async (epoch) => {
-    for (let at = 0; at < patches.length; at += sink.caps.maxRows)
-      await sink.patchAccess(patches.slice(at, at + sink.caps.maxRows), await epoch());
-  });
-  await deps.ledger.markAccess(
-    tenant,
-    generationId,
-    copies.map(({ docId, aclHash }) => ({ docId, aclHash })),
-  );
 }
 
 /**
@@ -166,7 +161,7 @@ export const createEmbedAndWriteBatch =
         const to: Writing = { tenant, batchId, generations, beat, withEpoch, counts };
         for (const group of groupsOf(await deps.ledger.openWrites(tenant, batchId)))
           await writeDocuments(deps, to, group);
-        for (const generation of generations) await followAccess(deps, to, generation);
+        for (const generation of generations) await followCopies(deps, to, generation);
         const { pending } = await deps.ledger.backlog(tenant, sourceId);
         return { counts, waiting: pending };
       },

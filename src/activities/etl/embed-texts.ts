@@ -3,6 +3,7 @@ import type { Embedder } from '../../domain/etl/embedder.js';
 import { subBatches, subBatchTexts } from '../../domain/etl/sub-batches.js';
 import { vectorFault } from '../../domain/etl/vector-check.js';
 import type { EtlDeps } from './etl-deps.js';
+import { leaseRate } from './lease-rate.js';
 
 /** A text to embed, by the hash that the memo knows it by. */
 export interface EmbedTask {
@@ -95,6 +96,8 @@ export async function embedTexts(
   )) {
     signal.throwIfAborted();
     const run = open.slice(start, end);
+    const tokens = run.reduce((sum, { text }) => sum + tokenBound(text), 0);
+    await leaseRate(deps, { tenant, embedder, signal }, tokens);
     const embedded = await withSecondTry(embedder, run, signal);
     await deps.failpoint?.('etl.k5');
     const paid = run.flatMap(({ textHash }, at) => {

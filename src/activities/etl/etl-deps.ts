@@ -8,6 +8,8 @@ import type { VectorSink } from '../../domain/etl/vector-sink.js';
 import type { Caller } from '../../domain/events/change.js';
 import type { EtlObserver } from './etl-observer.js';
 
+export type { EtlObserver } from './etl-observer.js';
+
 /** What scrubbing made of a text: counts by kind, tokens of the people it speaks of. */
 export interface Scrubbed {
   text: string;
@@ -40,16 +42,19 @@ export interface EtlDeps {
     | 'renewClaims'
     | 'settleUnchanged'
     | 'settleAccess'
-    | 'accessCopies'
-    | 'markAccess'
+    | 'copiesBehind'
+    | 'markCopies'
     | 'recordIntents'
     | 'recordDeletions'
     | 'openWrites'
     | 'commit'
+    | 'committedRows'
+    | 'startReconcile'
+    | 'findNearDuplicates'
     | 'quarantine'
     | 'backlog'
   >;
-  embeddings: Pick<LedgerEmbeddings, 'findVectors' | 'saveVectors'>;
+  embeddings: Pick<LedgerEmbeddings, 'findVectors' | 'saveVectors' | 'leaseTokens'>;
   shards: LedgerShards;
   scans: ScanLedger;
   reconciles: ReconcileLedger;

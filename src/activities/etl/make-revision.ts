@@ -1,6 +1,7 @@
 import { assembleText } from '../../domain/etl/assemble-text.js';
 import { chunkText } from '../../domain/etl/chunk-text.js';
 import type { Chunk, ParsedDocument, RevisionText } from '../../domain/etl/document.js';
+import { isReleasable } from '../../domain/etl/document-requests.js';
 import {
   aclHash,
   chunkFp,
@@ -17,6 +18,7 @@ import {
   residualPiiGate,
   textGate,
   type GateFinding,
+  type Released,
 } from '../../domain/etl/gates.js';
 import type { ClaimedDocument, PreparedRevision, SourceFacts } from '../../domain/etl/ledger.js';
 import { simhash } from '../../domain/etl/simhash.js';
@@ -68,13 +70,19 @@ const stop = ({ reason, evidence }: GateFinding): Refusal => {
 
 function gatesOf(
   scrubber: Scrubber,
-  document: { acl: string[]; text: string; chunks: Chunk[]; previous: number | undefined },
+  document: {
+    acl: string[];
+    text: string;
+    chunks: Chunk[];
+    previous: number | undefined;
+    released: Released;
+  },
 ): GateFinding | undefined {
-  const { acl, text, chunks, previous } = document;
+  const { acl, text, chunks, previous, released } = document;
   if (acl.length === 0) return { reason: 'acl_unresolved', evidence: {} };
   return (
-    textGate(text) ??
-    chunkGate(chunks.length, previous) ??
+    textGate(text, released) ??
+    chunkGate(chunks.length, previous, released) ??
     residualPiiGate(
       chunks,
       (at) => at % RESIDUAL_SAMPLE === 0,
@@ -82,6 +90,14 @@ function gatesOf(
     )
   );
 }
+
+/** Gates that a person opened for these bytes; a gate of access is never one of them. */
+const releasedFor = ({ released }: ClaimedDocument, raw: string): Released =>
+  new Set(
+    released
+      .filter(({ rawHash, reason }) => rawHash === raw && isReleasable(reason))
+      .map(({ reason }) => reason),
+  );
 
 /** The chunks with their ids; equal ones differ by how often they came before. */
 function identify(docId: string, chunks: readonly Chunk[]): PreparedRevision['chunks'] {
@@ -127,8 +143,9 @@ export function makeRevision(
   const chunks = chunkText(revised, { target: targetChars, max: maxChars });
   const access = accessOf(source, claimed, parsed.declared.acl);
   const previous = claimed.standing.manifests[0]?.rowIds.length;
-  const gate = gatesOf(scrubber, { ...access, text: revised.text, chunks, previous });
-  if (gate) return { refusal: stop(gate) };
+  const released = releasedFor(claimed, document.raw);
+  const gate = gatesOf(scrubber, { ...access, text: revised.text, chunks, previous, released });
+  if (gate) return { refusal: { ...stop(gate), rawHash: document.raw } };
   const declared = pushed?.subjects ?? parsed.declared.subjects ?? [];
   const { docId, fence, change } = claimed;
   const metadata = scrubValue({ ...parsed.metadata, ...pushed?.metadata }, scrub) as Record<

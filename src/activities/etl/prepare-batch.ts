@@ -1,8 +1,15 @@
 import { sleep } from '@temporalio/activity';
 import { noCounts, type BatchCounts } from '../../domain/etl/contract.js';
 import { pipelineFp } from '../../domain/etl/fingerprints.js';
-import type { ClaimedDocument, SourceFacts, Stopped } from '../../domain/etl/ledger.js';
+import type {
+  ClaimedDocument,
+  PreparedRevision,
+  SourceFacts,
+  Stopped,
+} from '../../domain/etl/ledger.js';
+import { createNearIndex, type NearIndex } from '../../domain/etl/near-duplicates.js';
 import type { EtlDeps, Scrubber } from './etl-deps.js';
+import { flagNearDuplicates } from './flag-near-duplicates.js';
 import { keepClaims, type Beat } from './keep-claims.js';
 import { accessOf, chunkFpOf, makeRevision } from './make-revision.js';
 import { readDocument, type FetchedDocument, type Refusal } from './read-document.js';
@@ -25,6 +32,8 @@ interface Preparation {
   scrubber: Scrubber;
   beat: Beat;
   counts: BatchCounts;
+  /** Texts of this batch that were recorded already. */
+  near: NearIndex;
 }
 
 const stopped = ({ docId, fence }: ClaimedDocument, refusal: Refusal): Stopped => ({
@@ -101,7 +110,7 @@ async function prepareGroup(
     })),
     beat.signal,
   );
-  const revisions = [];
+  const revisions: PreparedRevision[] = [];
   const accesses: { docId: string; fence: bigint; acl: string[]; aclHash: string }[] = [];
   for (const outcome of parsed) {
     const document = byId.get(outcome.id);
@@ -133,6 +142,7 @@ async function prepareGroup(
         pipelineFp: pipelineFp(document.parse, revision.chunkFp as `sha256:${string}`),
       });
   }
+  await flagNearDuplicates(deps, to, revisions);
   await deps.failpoint?.('etl.k4');
   if (unchanged.length > 0)
     counts.unchanged += (await deps.ledger.settleUnchanged(tenant, batchId, unchanged)).length;
@@ -219,7 +229,9 @@ export const createPrepareBatch =
         counts.claimed = claimed.length;
         if (claimed.length === 0) return counts;
         const scrubber = await deps.scrubber(tenant, source.pipeline.piiPolicy);
-        await prepareClaimed(deps, { tenant, batchId, source, scrubber, beat, counts }, claimed);
+        const near = createNearIndex();
+        const to = { tenant, batchId, source, scrubber, beat, counts, near };
+        await prepareClaimed(deps, to, claimed);
         return counts;
       },
     );

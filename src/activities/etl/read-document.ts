@@ -12,6 +12,8 @@ export interface Refusal {
   reason: string;
   hides: boolean;
   evidence: GateEvidence;
+  /** Of the bytes that were stopped, where they were read. */
+  rawHash?: string | undefined;
 }
 
 /** A document with its bytes and the fingerprints of the way before it. */
@@ -68,6 +70,8 @@ export async function readDocument(
     read = await bytesOf(deps, of, claimed);
   } catch (error) {
     const code = error instanceof PlatformError ? error.code : undefined;
+    if (error instanceof PlatformError && code === 'DOCUMENT_REFUSED' && error.extensions?.reason)
+      return refused(String(error.extensions.reason), error.extensions.evidence as GateEvidence);
     if (code === 'DOCUMENT_REFUSED' || code === 'PAYLOAD_TOO_LARGE')
       return refused('parse_limit', { detail: code.toLowerCase() });
     if (code === 'ARTIFACT_CORRUPT') return refused('parse_failed', { detail: 'artifact_corrupt' });

@@ -52,7 +52,7 @@ export const createReconcileSlice =
           access: { acl: [...acl].sort(), accessHash: aclHash },
         }));
         await withEpoch({ tenant, generationId, sink, signal }, async (epoch) => {
-          await writeRows(sink, [{ docId: '', adds, deleteIds: found.orphanRowIds }], epoch);
+          await writeRows(sink, [{ docId: '', adds, deleteIds: found.orphanRowIds }], { epoch });
           for (let at = 0; at < patches.length; at += sink.caps.maxRows)
             await sink.patchAccess(patches.slice(at, at + sink.caps.maxRows), await epoch());
         });

@@ -1,5 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { GenerationFacts, OpenWrite, Stopped } from '../../domain/etl/ledger.js';
+import { rowMetadata } from '../../domain/etl/row-metadata.js';
 import type { SinkRow } from '../../domain/etl/vector-sink.js';
 import { embedTexts, type Embedded } from './embed-texts.js';
 import type { EtlDeps } from './etl-deps.js';
@@ -31,23 +32,26 @@ const rowOf = (
   text: add.embedText,
   acl: [...write.acl].sort(),
   accessHash: write.aclHash,
-  metadata: { page: add.page },
+  metadata: rowMetadata(write.metadata, add.page),
 });
 
-/** The rows of one document, or why it stops: which of its chunks have no usable vector. */
+/** The rows of one document and its chunks without a word, or why it stops: which chunks have no usable vector. */
 function changeOf(
   write: OpenWrite,
   vectors: ReadonlyMap<string, Embedded>,
-): { change: RowChange } | { stopped: Stopped } {
+): { change: RowChange; unindexed: string[] } | { stopped: Stopped } {
   const adds: SinkRow[] = [];
+  const unindexed: string[] = [];
   const faults: string[] = [];
   for (const add of write.adds) {
     const found = vectors.get(add.textHash);
     if (found === undefined || 'fault' in found) faults.push(found?.fault ?? 'missing');
     else if ('vector' in found) adds.push(rowOf(write, add, found.vector));
+    else unindexed.push(add.rowId);
   }
   const { docId, fence } = write;
-  if (faults.length === 0) return { change: { docId, adds, deleteIds: write.deleteRowIds } };
+  if (faults.length === 0)
+    return { change: { docId, adds, deleteIds: write.deleteRowIds }, unindexed };
   const evidence = { chunks: faults.length, fault: faults[0] ?? '' };
   return {
     stopped: { docId, fence, stage: 'embed', reason: 'bad_vector', hides: false, evidence },
@@ -58,6 +62,8 @@ function changeOf(
 export interface GenerationWrite {
   written: Set<string>;
   stopped: Stopped[];
+  /** Rows of the written documents that are not there, because nothing in their chunks can be embedded. */
+  unindexed: string[];
 }
 
 /**
@@ -80,15 +86,21 @@ export async function writeGeneration(
   const vectors = await embedTexts(deps, { tenant, embedder, signal, note }, tasks);
   const stopped: Stopped[] = [];
   const changes: RowChange[] = [];
+  const unindexed: string[] = [];
   for (const write of writes) {
     const made = changeOf(write, vectors);
-    if ('stopped' in made) stopped.push(made.stopped);
-    else changes.push(made.change);
+    if ('stopped' in made) {
+      stopped.push(made.stopped);
+      continue;
+    }
+    changes.push(made.change);
+    unindexed.push(...made.unindexed);
   }
-  await deps.failpoint?.('etl.k7');
+  if (unindexed.length > 0) deps.observe?.unindexed(unindexed.length);
   const { generationId } = generation;
+  const beforeDelete = async () => deps.failpoint?.('etl.k7');
   await withEpoch({ tenant, generationId, sink, signal }, (epoch) =>
-    writeRows(sink, changes, epoch),
+    writeRows(sink, changes, { epoch, beforeDelete }),
   );
-  return { written: new Set(changes.map(({ docId }) => docId)), stopped };
+  return { written: new Set(changes.map(({ docId }) => docId)), stopped, unindexed };
 }

@@ -51,16 +51,23 @@ function* batchesOf(
 
 /**
  * APPLY: writes the rows of documents and waits until they are visible. A repeat writes the same rows again.
- * @param epoch asked for before every call: it renews a lease that would not outlast the call
+ * @param how `epoch` is asked for before every call: it renews a lease that would not outlast the call.
+ *   `beforeDelete` runs between upsert and delete of a store that does both in two steps, else before the write
  * @throws SINK_UNAVAILABLE (retryable), SINK_REFUSED, SINK_FENCED
  */
 export async function writeRows(
   sink: VectorSink,
   changes: readonly RowChange[],
-  epoch: () => Promise<bigint | undefined>,
+  how: {
+    epoch: () => Promise<bigint | undefined>;
+    beforeDelete?: (() => Promise<void>) | undefined;
+  },
 ): Promise<void> {
+  const { beforeDelete } = how;
   for (const batch of batchesOf(changes, sink.caps)) {
-    const { token } = await sink.replaceRows({ ...batch, epoch: await epoch() });
+    if (sink.caps.replace === 'atomic') await beforeDelete?.();
+    const epoch = await how.epoch();
+    const { token } = await sink.replaceRows({ ...batch, epoch, beforeDelete });
     if (token !== undefined) await sink.awaitVisible(token, VISIBLE_MS);
   }
 }

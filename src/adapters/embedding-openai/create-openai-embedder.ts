@@ -61,6 +61,8 @@ export interface OpenAiEmbedderOptions {
   /** Sends `dimensions`: only for models that shorten their vectors. */
   sendDims?: boolean | undefined;
   limits?: Partial<EmbedderLimits> | undefined;
+  /** What the provider allows the account; kept by whoever calls, for all processes together. */
+  rate?: Embedder['rate'];
   prefixes?: { document: string; query: string } | undefined;
   /** For one request; default 30 s. */
   timeoutMs?: number | undefined;
@@ -185,6 +187,7 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
     dims: options.dims,
     memo: true,
     limits,
+    rate: options.rate,
     embed: async (texts, kind: EmbedKind, signal) => {
       const inputs: Input[] = texts.flatMap((plain, at) => {
         if (plain.trim() === '') return [];

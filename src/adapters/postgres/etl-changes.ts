@@ -94,13 +94,33 @@ async function lockDocuments(
   );
 }
 
-/** Gives every arrival its place in the order; what is older than something known is superseded from the start. */
+/** Which of these documents were erased for good: only deletions of them are taken. */
+async function findSuppressed(
+  tx: Tx,
+  tenant: string,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const rows = await tx.$queryRawUnsafe<SqlRow[]>(
+    `select hmac from etl_suppression where tenant_id = $1 and kind = 'document' and hmac = any($2::text[])`,
+    tenant,
+    ids,
+  );
+  return new Set(rows.map((row) => String(row.hmac)));
+}
+
+const isBarred = (suppressed: Set<string>, { docId, change }: Arrival): boolean =>
+  change.kind !== 'delete' && suppressed.has(docId);
+
+/**
+ * Gives every arrival its place in the order; what is older than something known is superseded from the start, and what
+ * was erased is kept as suppressed.
+ */
 function ordered(
   arrivals: readonly Arrival[],
-  known: Map<string, DocumentOrder>,
-  nextSeq: bigint,
+  of: { known: Map<string, DocumentOrder>; suppressed: Set<string>; nextSeq: bigint },
 ): { rows: Record<string, unknown>[]; nextSeq: bigint } {
-  let next = nextSeq;
+  const { known, suppressed } = of;
+  let next = of.nextSeq;
   const rows = arrivals.map((arrival) => {
     const { change } = arrival;
     const order = known.get(arrival.docId) ?? { contentSeq: 0n, aclSeq: 0n, acl: [] };
@@ -110,7 +130,8 @@ function ordered(
       seq = next > before ? next : before + 1n;
       next += 1n;
     }
-    const late = seq < before;
+    const barred = isBarred(suppressed, arrival);
+    const late = barred || seq < before;
     if (!late && change.kind === 'acl') order.aclSeq = seq;
     if (!late && change.kind !== 'acl') order.contentSeq = seq;
     return {
@@ -125,7 +146,7 @@ function ordered(
       bytes: change.bytes ?? null,
       changedAt: change.changedAtMs ?? null,
       priority: change.priority,
-      state: late ? 'SUPERSEDED' : 'PENDING',
+      state: barred ? 'SUPPRESSED' : late ? 'SUPERSEDED' : 'PENDING',
     };
   });
   return { rows, nextSeq: next };
@@ -250,7 +271,14 @@ async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Re
   await tx.$executeRawUnsafe(insertDocuments, tenant, sourceId, collection, listed);
   const ids = [...new Set(arrivals.map((arrival) => arrival.docId))];
   const known = await lockDocuments(tx, tenant, ids);
-  const order = ordered(arrivals, known, BigInt(String(source.next_seq)));
+  const suppressed = await findSuppressed(tx, tenant, ids);
+  const barred = arrivals.filter((arrival) => isBarred(suppressed, arrival));
+  if (barred.length > 0 && call.startedBy === 'api')
+    throw new PlatformError('DOCUMENT_SUPPRESSED', 'This document was erased for good.', {
+      extensions: { documentIds: barred.map(({ docId: id }) => id) },
+    });
+  const nextSeq = BigInt(String(source.next_seq));
+  const order = ordered(arrivals, { known, suppressed, nextSeq });
   const again = comesAgain(source.kind);
   const changes = JSON.stringify(order.rows);
   const taken = await tx.$queryRawUnsafe<SqlRow[]>(insertChanges, tenant, sourceId, changes, again);
@@ -275,13 +303,18 @@ async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Re
   return {
     status: 202,
     body: {
-      recorded: taken.length,
+      recorded: taken.filter((row) => row.state !== 'SUPPRESSED').length,
       changeToken: last === undefined ? '' : await tokenOf(tx, call, last),
     },
     audit: {
       action: 'etl.changes-recorded',
       resource: { type: 'source', id: sourceId },
-      after: { received: arrivals.length, recorded: taken.length, effective: effective.length },
+      after: {
+        received: arrivals.length,
+        recorded: taken.length,
+        effective: effective.length,
+        suppressed: barred.length,
+      },
     },
     wakes: wakes
       ? [

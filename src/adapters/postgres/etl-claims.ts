@@ -13,6 +13,7 @@ import {
   all,
   begunRev,
   bounded,
+  grouped,
   loadStanding,
   optional,
   readJson,
@@ -133,6 +134,41 @@ async function lockDue(
   return order.filter((docId) => locked.has(docId));
 }
 
+/** Gates that people opened, by document. */
+async function loadReleased(
+  query: Query,
+  tenant: string,
+  docIds: readonly string[],
+): Promise<Map<string, ClaimedDocument['released']>> {
+  const rows = await query(
+    `select doc_id, reason, raw_hash from etl_quarantine_item
+     where tenant_id = $1 and doc_id = any($2::uuid[]) and state = 'RELEASED' and raw_hash is not null`,
+    [tenant, docIds],
+  );
+  return new Map(
+    [...grouped(rows)].map(([docId, own]) => [
+      docId,
+      own.map((row) => ({ reason: String(row.reason), rawHash: String(row.raw_hash) })),
+    ]),
+  );
+}
+
+/** Changes of documents that were erased are never applied, whichever way they came in; deletions still are. */
+async function dropSuppressed(
+  query: Query,
+  tenant: string,
+  docIds: readonly string[],
+): Promise<Set<string>> {
+  const rows = await query(
+    `update etl_change_event e set state = 'SUPPRESSED' from etl_suppression s
+     where s.tenant_id = $1 and s.kind = 'document' and s.hmac = any($2::text[]) and e.tenant_id = $1
+       and e.doc_id = any($2::uuid[]) and e.doc_id = s.hmac::uuid and e.state = 'PENDING' and e.kind <> 'delete'
+     returning e.change_id`,
+    [tenant, docIds],
+  );
+  return new Set(rows.map((row) => String(row.change_id)));
+}
+
 type Claim = Parameters<Ledger['claimBatch']>[0];
 
 async function claimDue(query: Query, claim: Claim): Promise<void> {
@@ -144,8 +180,10 @@ async function claimDue(query: Query, claim: Claim): Promise<void> {
      where tenant_id = $1 and doc_id = any($2::uuid[]) and state = 'PENDING'`,
     [tenant, docIds, UNKNOWN_BYTES],
   );
+  const dropped = await dropSuppressed(query, tenant, docIds);
   const waiting = new Map<string, Waiting[]>();
   for (const row of events) {
+    if (dropped.has(String(row.change_id))) continue;
     const docId = String(row.doc_id);
     const change = {
       changeId: String(row.change_id),
@@ -183,7 +221,12 @@ async function claimDue(query: Query, claim: Claim): Promise<void> {
 
 async function claimedOf(
   parts: LedgerParts,
-  of: { tenant: string; batchId: string; standing: HeldStanding },
+  of: {
+    tenant: string;
+    batchId: string;
+    standing: HeldStanding;
+    released: ClaimedDocument['released'];
+  },
   row: SqlRow,
 ): Promise<ClaimedDocument> {
   const { tenant, standing } = of;
@@ -228,6 +271,7 @@ async function claimedOf(
       chunkFp: optional(row.chunk_fp),
     },
     standing,
+    released: of.released,
     prepared: standing.intents.some(
       (intent) => intent.rev === begun && intent.batchId === of.batchId,
     ),
@@ -235,7 +279,8 @@ async function claimedOf(
   };
 }
 
-function generationOf(row: SqlRow): GenerationFacts {
+/** A generation as its row says. */
+export function generationOf(row: SqlRow): GenerationFacts {
   return {
     generationId: String(row.generation_id),
     collectionId: String(row.collection_id),
@@ -286,7 +331,7 @@ export function createEtlClaims(
       }),
     claimBatch: async (claim) => {
       const { tenant, sourceId, batchId } = claim;
-      const { rows, standing } = await db.batch(tenant, async (query) => {
+      const { rows, standing, released } = await db.batch(tenant, async (query) => {
         // An earlier try of this batch may still run somewhere: the higher fence refuses it.
         const again = await query(
           `update etl_document set fence = fence + 1, claim_until = now() + interval '15 minutes'
@@ -299,11 +344,16 @@ export function createEtlClaims(
         }
         const found = await bounded(query, held, [tenant, batchId]);
         const docIds = found.map((row) => String(row.doc_id));
-        return { rows: found, standing: await loadStanding(query, tenant, docIds) };
+        return {
+          rows: found,
+          standing: await loadStanding(query, tenant, docIds),
+          released: await loadReleased(query, tenant, docIds),
+        };
       });
       return all(rows, (row) => {
         const of = standing.get(String(row.doc_id)) ?? { manifests: [], intents: [] };
-        return claimedOf(parts, { tenant, batchId, standing: of }, row);
+        const open = released.get(String(row.doc_id)) ?? [];
+        return claimedOf(parts, { tenant, batchId, standing: of, released: open }, row);
       });
     },
     renewClaims: (tenant, batchId) =>

@@ -3,6 +3,7 @@ import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
 import type { Ledger, Settled } from '../../domain/etl/ledger.js';
 import type { Query, SqlRow } from './database.js';
 import { endClaims } from './etl-intents.js';
+import { moveSimhashes } from './etl-near-duplicates.js';
 import { bounded, grouped, type LedgerParts } from './etl-rows.js';
 import { newId } from './new-id.js';
 
@@ -26,15 +27,22 @@ interface Ready {
   /** An intent without a revision: the document goes. */
   deletion: boolean;
   generationIds: string[];
+  /** Rows that no store holds. */
+  unindexed: readonly string[];
+  simhash: { before: bigint | undefined; after: bigint | undefined };
 }
 
 const findReady = `
-  select d.doc_id, i.rev, i.gens, d.live_rev, d.source_id, d.collection_id, c.live_generation_id,
-    not exists (select from etl_revision r where r.tenant_id = $1 and r.doc_id = d.doc_id and r.rev = i.rev) as deletion
+  select d.doc_id, d.simhash, r.simhash as next_simhash, i.rev, i.gens, d.live_rev, d.source_id, d.collection_id, c.live_generation_id,
+    r.rev is null as deletion
   from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, rev int, gens text[])
   join etl_document d on d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2
   join etl_collection c on c.tenant_id = $1 and c.collection_id = d.collection_id
+  left join etl_revision r on r.tenant_id = $1 and r.doc_id = any ($4::uuid[]) and r.doc_id = d.doc_id and r.rev = i.rev
   order by d.doc_id for update of d`;
+
+const bigintOf = (value: unknown): bigint | undefined =>
+  typeof value === 'string' ? BigInt(value) : undefined;
 
 async function readyOf(
   query: Query,
@@ -53,7 +61,13 @@ async function readyOf(
        select collection_id from etl_document where tenant_id = $1 and claim_batch = $2) for share`,
     [of.tenant, of.batchId],
   );
-  const rows = await bounded(query, findReady, [of.tenant, of.batchId, JSON.stringify(input)]);
+  const rows = await bounded(query, findReady, [
+    of.tenant,
+    of.batchId,
+    JSON.stringify(input),
+    documents.map(({ docId }) => docId),
+  ]);
+  const unindexed = new Map(documents.map((one) => [one.docId, one.unindexedRowIds ?? []]));
   const intents = grouped(
     await query(
       `select doc_id, generation_id, max(rev) as rev from etl_intent
@@ -84,6 +98,8 @@ async function readyOf(
         caughtUp,
         deletion: row.deletion === true,
         generationIds,
+        unindexed: unindexed.get(docId) ?? [],
+        simhash: { before: bigintOf(row.simhash), after: bigintOf(row.next_simhash) },
       },
     ];
   });
@@ -114,16 +130,24 @@ const removeDocuments = `
       where e.tenant_id = $1 and e.batch_id = d.claim_batch and e.doc_id = d.doc_id and e.state = 'CLAIMED'))
   from jsonb_to_recordset($2::jsonb) as i("docId" uuid) where d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = i."docId"`;
 
+// Rows that are kept have the copies of access and metadata that they were last written with.
 const manifests = `
-  insert into etl_manifest as m (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash)
-  select $1, i.generation_id, i.doc_id, i.rev, i.row_ids, case when x."caughtUp" then coalesce(d.acl_hash, '') else r.acl_hash end
-  from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int, gens text[], "caughtUp" boolean)
+  insert into etl_manifest as m (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash, meta_hash, unindexed_row_ids)
+  select $1, i.generation_id, i.doc_id, i.rev, i.row_ids, case when x."caughtUp" then coalesce(d.acl_hash, '') else r.acl_hash end,
+    r.meta_hash, array(select u from unnest(x.unindexed) u where u = any (i.row_ids))
+  from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int, gens text[], "caughtUp" boolean, unindexed uuid[])
   join etl_intent i on i.tenant_id = $1 and i.doc_id = any ($3::uuid[]) and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
     and i.generation_id = any (x.gens)
   join etl_revision r on r.tenant_id = $1 and r.doc_id = any ($3::uuid[]) and r.doc_id = x."docId" and r.rev = x.rev
   join etl_document d on d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = x."docId"
   on conflict (tenant_id, generation_id, doc_id) do update
-    set rev = excluded.rev, row_ids = excluded.row_ids, acl_hash = excluded.acl_hash`;
+    set rev = excluded.rev, row_ids = excluded.row_ids,
+      acl_hash = case when m.row_ids && excluded.row_ids then m.acl_hash else excluded.acl_hash end,
+      meta_hash = case when m.row_ids && excluded.row_ids then m.meta_hash else excluded.meta_hash end,
+      is_behind = m.row_ids && excluded.row_ids
+        and (m.acl_hash, m.meta_hash) is distinct from (excluded.acl_hash, excluded.meta_hash),
+      unindexed_row_ids = array(select u from unnest(m.unindexed_row_ids || excluded.unindexed_row_ids) u
+        where u = any (excluded.row_ids))`;
 
 const dropManifests = `
   delete from etl_manifest m using jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
@@ -142,7 +166,7 @@ const moveRevisions = `
 
 const resolveItems = `
   update etl_quarantine_item q set state = 'RESOLVED', updated_at = now()
-  where q.tenant_id = $1 and q.doc_id = any ($2::uuid[]) and q.state in ('OPEN', 'RETRIED')`;
+  where q.tenant_id = $1 and q.doc_id = any ($2::uuid[]) and q.state in ('OPEN', 'RETRIED', 'RELEASED')`;
 
 /** One event a source: which of its documents moved, and to which revision. */
 async function announce(
@@ -186,7 +210,12 @@ async function commit(
   const ready = await readyOf(query, of, documents);
   if (ready.length === 0) return [];
   const recordset = (rows: readonly Ready[]): string =>
-    JSON.stringify(rows.map(({ generationIds, ...row }) => ({ ...row, gens: generationIds })));
+    JSON.stringify(
+      rows.map(({ docId, rev, caughtUp, generationIds, unindexed }) => ({
+        ...{ docId, rev, caughtUp, unindexed },
+        gens: generationIds,
+      })),
+    );
   const step = async (sql: string, rows: readonly Ready[]): Promise<SqlRow[]> =>
     rows.length === 0
       ? []
@@ -202,6 +231,15 @@ async function commit(
     moved.filter(({ deletion }) => !deletion),
   );
   await step(removeDocuments, gone);
+  await moveSimhashes(
+    query,
+    tenant,
+    moved.map(({ docId, collectionId, deletion, simhash }) => ({
+      ...{ docId, collectionId },
+      before: simhash.before,
+      after: deletion ? undefined : simhash.after,
+    })),
+  );
   await step(moveRevisions, moved);
   const docIds = ready.map(({ docId }) => docId);
   await query(resolveItems, [tenant, moved.map(({ docId }) => docId)]);

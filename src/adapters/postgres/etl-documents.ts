@@ -121,10 +121,11 @@ async function documentView(tx: Tx, row: EtlDocument, key: string): Promise<Docu
       pipeline: row.pipelineFp ?? undefined,
     },
     chunks: await chunksOf(tx, row),
-    generations: manifests.map(({ generationId, rev, rowIds }) => ({
+    generations: manifests.map(({ generationId, rev, rowIds, unindexedRowIds }) => ({
       generationId,
       revision: rev,
-      rows: rowIds.length,
+      rows: rowIds.length - unindexedRowIds.length,
+      unindexed: unindexedRowIds.length,
     })),
     revisions: await revisionsOf(tx, row),
     lineage: await lineageOf(tx, row),

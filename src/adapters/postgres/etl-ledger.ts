@@ -2,8 +2,11 @@ import type { Ledger } from '../../domain/etl/ledger.js';
 import { createEtlBackfills } from './etl-backfills.js';
 import { createEtlChanges } from './etl-changes.js';
 import { createEtlClaims } from './etl-claims.js';
+import { createEtlCommitChecks } from './etl-commit-checks.js';
 import { createEtlCommits } from './etl-commits.js';
+import { createEtlCopies } from './etl-copies.js';
 import { createEtlIntents } from './etl-intents.js';
+import { createEtlNearDuplicates } from './etl-near-duplicates.js';
 import type { LedgerParts } from './etl-rows.js';
 import { createEtlSettlements } from './etl-settlements.js';
 import { createEtlWrites } from './etl-writes.js';
@@ -16,5 +19,8 @@ export const createEtlLedger = (parts: LedgerParts): Ledger => ({
   ...createEtlIntents(parts),
   ...createEtlWrites(parts),
   ...createEtlCommits(parts),
+  ...createEtlCommitChecks(parts),
   ...createEtlSettlements(parts),
+  ...createEtlCopies(parts),
+  ...createEtlNearDuplicates(parts),
 });

@@ -61,6 +61,12 @@ async function settleAccess(
   );
   const docIds = rows.map((row) => String(row.doc_id));
   if (docIds.length === 0) return [];
+  await query(
+    `update etl_manifest m set is_behind = true from etl_document d
+     where m.tenant_id = $1 and m.doc_id = any($2::uuid[]) and d.tenant_id = $1 and d.doc_id = m.doc_id
+       and m.acl_hash is distinct from d.acl_hash`,
+    [of.tenant, docIds],
+  );
   const settled = await endClaims(query, { ...of, state: 'APPLIED' }, docIds);
   await appendBatchAudit(query, {
     action: 'etl.access-changed',
@@ -78,8 +84,9 @@ async function quarantine(
   const held = await lockHeld(query, of, stopped);
   const mine = stopped.filter(({ docId }) => held.has(docId));
   if (mine.length === 0) return;
-  const rows = mine.map(({ docId, stage, reason, hides, evidence }) => ({
+  const rows = mine.map(({ docId, stage, reason, hides, evidence, rawHash }) => ({
     docId,
+    rawHash: rawHash ?? null,
     stage,
     reason,
     hides,
@@ -95,9 +102,11 @@ async function quarantine(
     [of.tenant, input],
   );
   await query(
-    `insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, rev, stage, reason, evidence, state)
-     select $1, i."itemId", d.source_id, d.collection_id, d.doc_id, d.live_rev, i.stage, i.reason, i.evidence, 'OPEN'
-     from jsonb_to_recordset($2::jsonb) as i("docId" uuid, "itemId" text, stage text, reason text, evidence jsonb)
+    `insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, rev, stage, reason, evidence,
+       raw_hash, state)
+     select $1, i."itemId", d.source_id, d.collection_id, d.doc_id, d.live_rev, i.stage, i.reason, i.evidence, i."rawHash", 'OPEN'
+     from jsonb_to_recordset($2::jsonb) as i("docId" uuid, "itemId" text, stage text, reason text, evidence jsonb,
+       "rawHash" text)
      join etl_document d on d.tenant_id = $1 and d.doc_id = i."docId"`,
     [of.tenant, input],
   );
@@ -121,7 +130,7 @@ async function quarantine(
 /** How a claim ends without a new revision (etl.md §3, §8). */
 export function createEtlSettlements(
   parts: LedgerParts,
-): Pick<Ledger, 'settleUnchanged' | 'settleAccess' | 'accessCopies' | 'markAccess' | 'quarantine'> {
+): Pick<Ledger, 'settleUnchanged' | 'settleAccess' | 'quarantine'> {
   const { db } = parts;
   return {
     settleUnchanged: (tenant, batchId, documents) =>
@@ -130,29 +139,5 @@ export function createEtlSettlements(
       db.batch(tenant, (query) => settleAccess(query, { tenant, batchId }, documents)),
     quarantine: (tenant, batchId, stopped) =>
       db.batch(tenant, (query) => quarantine(query, { tenant, batchId }, stopped)),
-    accessCopies: (tenant, generationId, { docIds, limit }) =>
-      db.batch(tenant, async (query) => {
-        const rows = await query(
-          `select m.doc_id, m.row_ids, d.acl, d.acl_hash from etl_manifest m
-           join etl_document d on d.tenant_id = $1 and d.doc_id = m.doc_id
-           where m.tenant_id = $1 and m.generation_id = $2 and m.acl_hash is distinct from d.acl_hash
-             and d.acl_hash is not null and ($3::uuid[] is null or m.doc_id = any ($3)) order by m.doc_id limit $4`,
-          [tenant, generationId, docIds ?? null, limit],
-        );
-        return rows.map((row) => ({
-          docId: String(row.doc_id),
-          rowIds: row.row_ids as string[],
-          acl: row.acl as string[],
-          aclHash: String(row.acl_hash),
-        }));
-      }),
-    markAccess: (tenant, generationId, documents) =>
-      db.batch(tenant, async (query) => {
-        await query(
-          `update etl_manifest m set acl_hash = i."aclHash" from jsonb_to_recordset($3::jsonb) as i("docId" uuid, "aclHash" text)
-           where m.tenant_id = $1 and m.generation_id = $2 and m.doc_id = i."docId"`,
-          [tenant, generationId, JSON.stringify(documents)],
-        );
-      }),
   };
 }

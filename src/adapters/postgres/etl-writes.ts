@@ -42,21 +42,26 @@ async function findOpen(query: Query, tenant: string, batchId: string): Promise<
 /** What opening a revision yields; kept per document, because each generation adds the same chunks. */
 interface Opened {
   title: string;
+  metadata: Record<string, unknown>;
   text: string;
   paths: ChunkPath[];
 }
+
+const nothing: Opened = { title: '', metadata: {}, text: '', paths: [] };
 
 async function open(parts: LedgerParts, tenant: string, row: SqlRow): Promise<Opened> {
   const of = { tenant, docId: String(row.doc_id), rev: Number(row.rev) };
   const { decrypt } = parts.cipher;
   if (row.head_enc === null || row.text_enc === null || row.paths_enc === null) {
-    return { title: '', text: '', paths: [] };
+    return nothing;
   }
   const head = await decrypt(sealed.revision('head_enc', of), row.head_enc as Buffer);
   const text = await decrypt(sealed.revision('text_enc', of), row.text_enc as Buffer);
   const paths = await decrypt(sealed.paths(of), row.paths_enc as Buffer);
+  const { title, metadata } = readJson<RevisionHead>(head);
   return {
-    title: readJson<RevisionHead>(head).title,
+    title,
+    metadata,
     text: text.toString('utf8'),
     paths: readJson<ChunkPath[]>(paths),
   };
@@ -90,8 +95,10 @@ export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites'> 
       return all(mine, async (row): Promise<OpenWrite> => {
         const key = `${String(row.doc_id)}/${String(row.rev)}`;
         const adds = row.add_row_ids as string[];
-        const nothing = Promise.resolve({ title: '', text: '', paths: [] });
-        const content = adds.length === 0 ? nothing : (opened.get(key) ?? open(parts, tenant, row));
+        const content =
+          adds.length === 0
+            ? Promise.resolve(nothing)
+            : (opened.get(key) ?? open(parts, tenant, row));
         if (adds.length > 0) opened.set(key, content);
         const revision = await content;
         return {
@@ -100,11 +107,13 @@ export function createEtlWrites(parts: LedgerParts): Pick<Ledger, 'openWrites'> 
           docId: String(row.doc_id),
           rev: Number(row.rev),
           fence: BigInt(String(row.fence)),
+          rowIds: row.row_ids as string[],
           addRowIds: adds,
           deleteRowIds: row.delete_row_ids as string[],
           acl: (row.acl as string[] | null) ?? [],
           aclHash: optional(row.acl_hash) ?? '',
           title: revision.title,
+          metadata: revision.metadata,
           adds: addsOf(row, revision),
         };
       });

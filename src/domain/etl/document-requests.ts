@@ -113,7 +113,15 @@ export const documentViewSchema = documentSummarySchema
         embedTextHash: z.string(),
       }),
     ),
-    generations: z.array(z.object({ generationId: z.string(), revision: z.int(), rows: z.int() })),
+    generations: z.array(
+      z.object({
+        generationId: z.string(),
+        revision: z.int(),
+        rows: z.int(),
+        /** Chunks without a row, because there is nothing in them to embed. */
+        unindexed: z.int(),
+      }),
+    ),
     /** Newest first. */
     revisions: z.array(
       z.object({

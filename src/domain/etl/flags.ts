@@ -8,8 +8,6 @@ export interface Flag {
   evidence: GateEvidence;
 }
 
-const MAX_DISTANCE = 3;
-
 /** Number of differing bits of two simhashes (0–64). */
 export function simhashDistance(a: bigint, b: bigint): number {
   let bits = BigInt.asUintN(64, a ^ b);
@@ -17,10 +15,6 @@ export function simhashDistance(a: bigint, b: bigint): number {
   for (; bits !== 0n; bits &= bits - 1n) count++;
   return count;
 }
-
-/** Whether two texts are nearly the same: their simhashes differ in at most 3 of 64 bits. */
-export const isNearDuplicate = (a: bigint, b: bigint): boolean =>
-  simhashDistance(a, b) <= MAX_DISTANCE;
 
 // Text that talks to the model which will read it. It stays searchable: a flag is for people and for the prompt that
 // quotes it. Each pattern is anchored on a word and has bounded gaps, so that it stays linear.

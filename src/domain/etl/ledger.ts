@@ -1,4 +1,5 @@
 import type { Caller, Outcome } from '../events/change.js';
+import type { NearDuplicate } from './near-duplicates.js';
 
 /** How a change came in; decides the order in which it is claimed. */
 export type ChangeKind = 'upsert' | 'delete' | 'acl';
@@ -105,6 +106,8 @@ export interface ClaimedDocument {
     chunkFp?: string | undefined;
   };
   standing: Standing;
+  /** Gates that a person opened for these very bytes; used up by the commit of the next revision. */
+  released: readonly { reason: string; rawHash: string }[];
   /** PREPARED by an earlier try of the same batch: only embedding and writing are left. */
   prepared: boolean;
   /**
@@ -177,6 +180,8 @@ export interface Stopped {
   reason: string;
   hides: boolean;
   evidence: Record<string, unknown>;
+  /** Of the bytes that were stopped, where they were read. */
+  rawHash?: string | undefined;
 }
 
 /** One open intent of a batch with what is needed to carry it out. */
@@ -186,21 +191,29 @@ export interface OpenWrite {
   docId: string;
   rev: number;
   fence: bigint;
+  /** All rows of the revision in chunk order: kept and added. */
+  rowIds: string[];
   addRowIds: string[];
   deleteRowIds: string[];
   acl: string[];
   aclHash: string;
   title: string;
+  metadata: Record<string, unknown>;
   /** One entry per row to add, in chunk order. */
   adds: { rowId: string; textHash: string; embedText: string; page: number }[];
 }
 
-/** A store's copy of a document's access that has to follow the ledger. */
-export interface AccessCopy {
+/** A document whose copies in a store are older than the ledger: of its access, of its metadata, or of both. */
+export interface StoreCopy {
   docId: string;
-  rowIds: string[];
+  /** The revision whose rows these are. */
+  rev: number;
+  rows: { rowId: string; page: number }[];
   acl: string[];
   aclHash: string;
+  /** Undefined where only the access has to follow. */
+  metadata: Record<string, unknown> | undefined;
+  metaHash: string;
 }
 
 /**
@@ -213,7 +226,8 @@ export interface Ledger {
   generations: (tenant: string, collectionId: string) => Promise<GenerationFacts[]>;
   /**
    * Records changes and applies what must hold at once (W4): deletes hide, narrowed access holds, in this transaction.
-   * A change known by (source, key, kind, version) is collapsed. Wakes the watcher once until it has looked.
+   * A change known by (source, key, kind, version) is collapsed; one of a suppressed document is kept as SUPPRESSED and
+   * never applied. Wakes the watcher once until it has looked.
    * @returns how many were new, and a token that `isApplied` answers for
    */
   recordChanges: (
@@ -252,7 +266,7 @@ export interface Ledger {
     revisions: readonly PreparedRevision[],
   ) => Promise<{ docId: string; rev: number }[]>;
   /**
-   * Rung 5: access alone. The ledger holds it at once; stores follow by `accessCopies` and `markAccess`.
+   * Rung 5: access alone. The ledger holds it at once; stores follow by `copiesBehind` and `markCopies`.
    * The changes are APPLIED, claims end.
    */
   settleAccess: (
@@ -260,17 +274,13 @@ export interface Ledger {
     batchId: string,
     documents: readonly { docId: string; fence: bigint; acl: string[]; aclHash: string }[],
   ) => Promise<Settled[]>;
-  /** Rows of a generation whose access copy is older than the ledger's, of these documents or of any. */
-  accessCopies: (
+  /** Documents whose rows in this generation carry older access or metadata than the ledger. */
+  copiesBehind: (tenant: string, generationId: string, limit: number) => Promise<StoreCopy[]>;
+  /** The store's copies have this access and metadata now. */
+  markCopies: (
     tenant: string,
     generationId: string,
-    of: { docIds?: readonly string[] | undefined; limit: number },
-  ) => Promise<AccessCopy[]>;
-  /** The store's copies have this access now. */
-  markAccess: (
-    tenant: string,
-    generationId: string,
-    documents: readonly { docId: string; aclHash: string }[],
+    copies: readonly Pick<StoreCopy, 'docId' | 'rev' | 'aclHash' | 'metaHash'>[],
   ) => Promise<void>;
   /** INTENT of a deletion: every row of the document in every generation. */
   recordDeletions: (
@@ -293,6 +303,8 @@ export interface Ledger {
       rev: number;
       /** Generations that were written; undefined: all. */
       generationIds?: readonly string[] | undefined;
+      /** Rows that no store holds, because their chunks have nothing to embed. */
+      unindexedRowIds?: readonly string[] | undefined;
     }[],
   ) => Promise<Settled[]>;
   /**
@@ -306,9 +318,29 @@ export interface Ledger {
     batchId: string;
     maxDocuments: number;
   }) => Promise<{ claimed: number }>;
+  /**
+   * Which of these documents are committed at `rev` in this generation with nothing in doubt, with the rows that the
+   * store has to hold of them.
+   */
+  committedRows: (
+    tenant: string,
+    generationId: string,
+    documents: readonly { docId: string; rev: number }[],
+  ) => Promise<{ docId: string; rowIds: string[] }[]>;
+  /** Starts a reconcile of the generation unless one runs. */
+  startReconcile: (caller: Caller, generationId: string) => Promise<void>;
+  /** Per document the live one of the collection whose simhash differs least, where that is in at most 3 bits. */
+  findNearDuplicates: (
+    tenant: string,
+    collectionId: string,
+    documents: readonly { docId: string; simhash: bigint }[],
+  ) => Promise<Map<string, NearDuplicate>>;
   /** Quarantines; the earlier revision keeps serving, stale — or is hidden where the gate is about access. */
   quarantine: (tenant: string, batchId: string, stopped: readonly Stopped[]) => Promise<void>;
-  /** {@link recordChanges} for the API: the answer is kept under the caller's key, the wake is in the outcome. */
+  /**
+   * {@link recordChanges} for the API: the answer is kept under the caller's key, the wake is in the outcome.
+   * @throws DOCUMENT_SUPPRESSED, NOT_FOUND
+   */
   submitChanges: (
     caller: Caller,
     sourceId: string,

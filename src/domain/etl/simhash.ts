@@ -60,3 +60,14 @@ export function simhash(text: string): bigint {
   for (let bit = 63; bit >= 0; bit--) bits = (bits << 1n) | ((counts[bit] ?? 0) > 0 ? 1n : 0n);
   return BigInt.asIntN(64, bits);
 }
+
+/**
+ * The four 16-bit bands of a simhash as `place × 65536 + value`, lowest first. Two that differ in at most 3 bits share at
+ * least one band (pigeonhole).
+ */
+export function simhashBands(simhash: bigint): number[] {
+  const bits = BigInt.asUintN(64, simhash);
+  return [0, 1, 2, 3].map(
+    (place) => place * 65_536 + Number((bits >> BigInt(16 * place)) & 0xffffn),
+  );
+}
