@@ -20,6 +20,11 @@ export type WithEpoch = <T>(
   work: (epoch: () => Promise<bigint | undefined>) => Promise<T>,
 ) => Promise<T>;
 
+/** The leases of one process. */
+export interface ShardLeases {
+  withEpoch: WithEpoch;
+}
+
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
     const stop = () => {
@@ -38,9 +43,10 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
  * process itself; the last one to end gives it back. Ask for the epoch before every write: it renews a lease that would
  * not outlast the write.
  */
-export function createShardLeases({ shards, processId }: Pick<EtlDeps, 'shards' | 'processId'>): {
-  withEpoch: WithEpoch;
-} {
+export function createShardLeases({
+  shards,
+  processId,
+}: Pick<EtlDeps, 'shards' | 'processId'>): ShardLeases {
   const held = new Map<string, Held>();
   const asking = new Map<string, Promise<Held>>();
 

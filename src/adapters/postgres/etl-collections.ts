@@ -25,6 +25,8 @@ export interface GenerationSpecRow {
   dims: number;
   sink: string;
   lexicalSink?: string | undefined;
+  /** Made of the documents of the collection: its fingerprint is known once it is fitted. */
+  fitted?: boolean | undefined;
 }
 
 /** The collection, locked until the transaction ends. @throws NOT_FOUND */

@@ -37,14 +37,16 @@ async function requireFlip(tx: Tx, tenant: string, flip: Flip): Promise<string |
 
 const flip = (db: Database) => async (caller: Caller, asked: Flip) => {
   const { tenant } = caller;
-  const { collectionId, generationId, holdMs } = asked;
+  const { collectionId, generationId, holdMs, reason } = asked;
   const outcome = await mutate(db, caller, async (tx) => {
     const previous = await requireFlip(tx, tenant, asked);
     const epoch = asked.epoch + 1;
     await tx.$executeRaw`update etl_generation set state = 'HOLDING', updated_at = now(),
       hold_until = now() + make_interval(secs => ${holdMs / 1000})
       where tenant_id = ${tenant} and generation_id = ${previous}`;
-    await tx.$executeRaw`update etl_generation set state = 'LIVE', hold_until = null, updated_at = now()
+    const noted = JSON.stringify({ reason, previousGenerationId: previous, epoch });
+    await tx.$executeRaw`update etl_generation set state = 'LIVE', hold_until = null, updated_at = now(),
+      outcome = coalesce(outcome, '{}') || ${noted}::jsonb
       where tenant_id = ${tenant} and generation_id = ${generationId}`;
     await tx.$executeRaw`update etl_collection set live_generation_id = ${generationId}, generation_epoch = ${epoch},
       updated_at = now() where tenant_id = ${tenant} and collection_id = ${collectionId}`;
@@ -70,7 +72,7 @@ const flip = (db: Database) => async (caller: Caller, asked: Flip) => {
   return outcome.body;
 };
 
-const drop = (db: Database) => async (caller: Caller, generationId: string) => {
+const drop = (db: Database) => async (caller: Caller, generationId: string, reason?: string) => {
   const { tenant } = caller;
   await mutate(db, caller, async (tx) => {
     const [row] = await tx.$queryRaw<SqlRow[]>`
@@ -78,7 +80,9 @@ const drop = (db: Database) => async (caller: Caller, generationId: string) => {
     if (row === undefined) throw new PlatformError('NOT_FOUND', 'There is no such generation.');
     if (row.state === 'LIVE')
       throw new PlatformError('GENERATION_BUILDING', 'The live generation cannot be dropped.');
-    await tx.$executeRaw`update etl_generation set state = 'DROPPED', hold_until = null, updated_at = now()
+    const noted = JSON.stringify({ reason });
+    await tx.$executeRaw`update etl_generation set state = 'DROPPED', hold_until = null, updated_at = now(),
+      outcome = coalesce(outcome, '{}') || ${noted}::jsonb
       where tenant_id = ${tenant} and generation_id = ${generationId}`;
     await tx.$executeRaw`delete from etl_manifest where tenant_id = ${tenant} and generation_id = ${generationId}`;
     await tx.$executeRaw`delete from etl_intent where tenant_id = ${tenant} and generation_id = ${generationId}`;
@@ -90,6 +94,7 @@ const drop = (db: Database) => async (caller: Caller, generationId: string) => {
         action: 'etl.generation-dropped',
         resource: { type: 'generation', id: generationId },
         before: { state: row.state },
+        after: { state: 'DROPPED', reason },
       },
     };
   });

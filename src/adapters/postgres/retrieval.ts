@@ -1,6 +1,7 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { GenerationFacts } from '../../domain/etl/ledger.js';
 import type { Caller, Change, Outcome, StartedFacts } from '../../domain/events/change.js';
+import type { StartRequest } from '../../domain/events/contract.js';
 import type { SearchedCollection } from '../../domain/retrieval/searched-collection.js';
 import {
   evaluationPlanSchema,
@@ -113,18 +114,29 @@ async function assertGeneration(
   });
 }
 
-const startOf = (input: EvaluateRetrievalInput, generationId: string) => ({
-  workflowId: retrievalEvaluationWorkflowId(input.tenant, input.evaluationId),
-  workflowType: 'evaluateRetrieval',
-  taskQueue: 'orchestration' as const,
-  input: { ...input },
-  options: {
-    summary: `${generationId}: retrieval evaluation`,
-    searchAttributes: { Target: generationId, Phase: 'PENDING', WaitingOn: 'nothing' },
-    priorityKey: 5 as const,
-  },
-  startedBy: 'api' as const,
-});
+/** The start of the evaluation of a generation. */
+export function evaluationStart(
+  tenant: string,
+  evaluationId: string,
+  generationId: string,
+): StartRequest {
+  const input: EvaluateRetrievalInput = {
+    ...{ tenant, evaluationId },
+    ...{ timeoutMs: TIMEOUT_MS, heartbeatMs: HEARTBEAT_MS },
+  };
+  return {
+    workflowId: retrievalEvaluationWorkflowId(tenant, evaluationId),
+    workflowType: 'evaluateRetrieval',
+    taskQueue: 'orchestration',
+    input: { ...input },
+    options: {
+      summary: `${generationId}: retrieval evaluation`,
+      searchAttributes: { Target: generationId, Phase: 'PENDING', WaitingOn: 'nothing' },
+      priorityKey: 5,
+    },
+    startedBy: 'api',
+  };
+}
 
 /** Who asks for an evaluation: what is measured is what this reader may see. */
 export interface EvaluationRequester {
@@ -160,9 +172,7 @@ async function startEvaluation(
       ...{ baseline, plan: { ...plan }, state: 'PENDING', requestedBy: caller.actor.subject },
     },
   });
-  const { tenant } = caller;
-  const input = { tenant, evaluationId, timeoutMs: TIMEOUT_MS, heartbeatMs: HEARTBEAT_MS };
-  const start = startOf(input, generationId);
+  const start = evaluationStart(caller.tenant, evaluationId, generationId);
   return {
     status: 202,
     body: { id: evaluationId, workflowId: start.workflowId, status: 'PENDING' },

@@ -24,6 +24,7 @@ import type {
   SourceKind,
   SourceView,
 } from '../../domain/etl/collection-view.js';
+import type { DecideGeneration, GenerationDecision } from '../../domain/etl/generation-decision.js';
 import type { Page } from '../paging.js';
 import type { Links } from '../started.js';
 
@@ -50,6 +51,8 @@ export interface GenerationSpecFacts {
   dims: number;
   sink: string;
   lexicalSink?: string | undefined;
+  /** As {@link EmbedderOffer} says: its fingerprint is known once it is fitted. */
+  fitted: boolean;
 }
 
 /** What the endpoints of `etl` ask for. Lists answer one more than `limit` where there is more. */
@@ -74,9 +77,23 @@ export interface EtlRouteDeps {
   ) => Promise<CollectionView[]>;
   reembed: (
     caller: Caller,
-    asked: { collectionId: string; request: Reembed },
+    asked: {
+      collectionId: string;
+      request: Reembed;
+      reader: { subject: string; groups: string[] };
+    },
     spec: (live: { sink: string; lexicalSink?: string | undefined }) => GenerationSpecFacts,
   ) => Promise<Outcome<StartedFacts>>;
+  rebuild: (
+    caller: Caller,
+    collectionId: string,
+    asked: { holdMs: number },
+  ) => Promise<Outcome<StartedFacts>>;
+  decideGeneration: (
+    caller: Caller,
+    collectionId: string,
+    asked: DecideGeneration,
+  ) => Promise<Outcome<GenerationDecision>>;
   rollback: (
     caller: Caller,
     collectionId: string,

@@ -57,6 +57,6 @@ export function generationSpec(
         extensions: { dims: embedder.dims, maxDims: sink.maxDims },
       },
     );
-  const { embedSpec, embedFp, dims } = embedder;
-  return { ...asked, embedSpec, embedFp, dims };
+  const { embedSpec, embedFp, dims, fitted } = embedder;
+  return { ...asked, embedSpec, embedFp, dims, fitted };
 }

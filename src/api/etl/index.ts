@@ -13,6 +13,8 @@ import { getScans } from './get-scans.js';
 import { getSource } from './get-source.js';
 import { getSources } from './get-sources.js';
 import { patchCollection } from './patch-collection.js';
+import { postCollectionDecide } from './post-collection-decide.js';
+import { postCollectionRebuild } from './post-collection-rebuild.js';
 import { postCollectionReconcile } from './post-collection-reconcile.js';
 import { postCollectionReembed } from './post-collection-reembed.js';
 import { postCollectionRollback } from './post-collection-rollback.js';
@@ -43,6 +45,8 @@ export const etlRoutes = (deps: EtlRouteDeps): Route[] => [
   getCollections(deps),
   patchCollection(deps),
   postCollectionReembed(deps),
+  postCollectionRebuild(deps),
+  postCollectionDecide(deps),
   postCollectionRollback(deps),
   postCollectionReconcile(deps),
   postSources(deps),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { reembedSchema } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
+import { groupsOf } from '../retrieval/asking-of.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
@@ -21,8 +22,9 @@ export const postCollectionReembed = (deps: EtlRouteDeps) =>
     response: { status: 202, schema: startedSchema, description: 'The generation is being built.' },
     problems: ['GENERATION_BUILDING', 'EMBEDDER_UNKNOWN', 'SINK_UNKNOWN', 'SINK_UNSUPPORTED_DIMS'],
     example: { params: { id: 'col_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, body: { embedder: 'lsa' } },
-    handle: async ({ caller, params, body }) => {
-      const asked = { collectionId: params.id, request: body };
+    handle: async ({ caller, principal, params, body }) => {
+      const reader = { subject: principal.subject, groups: groupsOf(principal) };
+      const asked = { collectionId: params.id, request: body, reader };
       const outcome = await deps.reembed(caller, asked, (live) => {
         const { embedder, sink = live.sink, lexicalSink = live.lexicalSink } = body;
         return generationSpec(deps, { embedder, sink, lexicalSink }, true);

@@ -9,10 +9,17 @@ export interface LedgerGenerations {
    */
   flipGeneration: (
     caller: Caller,
-    flip: { collectionId: string; generationId: string; epoch: number; holdMs: number },
+    flip: {
+      collectionId: string;
+      generationId: string;
+      epoch: number;
+      holdMs: number;
+      /** What the flip rests on; kept with the generation. */
+      reason?: string | undefined;
+    },
   ) => Promise<{ epoch: number }>;
   /** Marks it DROPPED and forgets its manifests, intents and leases; the live one is refused with GENERATION_BUILDING. */
-  dropGeneration: (caller: Caller, generationId: string) => Promise<void>;
+  dropGeneration: (caller: Caller, generationId: string, reason?: string) => Promise<void>;
   /** Documents of the collection whose manifest in this generation is not at their live revision. */
   laggingDocuments: (tenant: string, generationId: string) => Promise<number>;
 }

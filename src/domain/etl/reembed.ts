@@ -17,10 +17,10 @@ export interface ReembedStanding {
   /** Of the collection: a flip moves it. */
   epoch: number;
   liveGenerationId: string | undefined;
+  /** Which one answered before this one did; undefined where this one never went live. */
+  previousLiveId: string | undefined;
   /** Documents whose rows in this generation are not those of their live revision. */
   lagging: number;
-  /** Documents that are searchable. */
-  documents: number;
   decision: 'flip' | 'drop' | undefined;
   /** Milliseconds left for a decision by the database's clock; undefined where none was asked for. */
   decisionLeftMs: number | undefined;
@@ -57,8 +57,6 @@ export interface ReembedLedger {
     generationId: string,
     ask: { reason: string; decisionMs: number },
   ) => Promise<void>;
-  /** Keeps why a generation went live or was dropped. */
-  noteOutcome: (caller: Caller, generationId: string, reason: string) => Promise<void>;
   /** Ends the claims of a backfill slice that are left; what was not written is claimed again later. */
   releaseClaims: (tenant: string, batchId: string) => Promise<void>;
   /** Which place of a store belongs to a generation, dropped or not. @throws NOT_FOUND */
@@ -94,10 +92,11 @@ export interface FitLedger {
     tenant: string,
     of: { collectionId: string; maxTexts: number },
   ) => AsyncIterable<string>;
-  /** RUNNING → DONE; the first result stays. */
+  /**
+   * RUNNING → DONE, and the generation that the fit was made for is BUILDING: from now on every commit writes it too. The
+   * first result stays.
+   */
   completeFit: (caller: Caller, fitId: string, fitted: FittedEmbedder) => Promise<void>;
   /** RUNNING → FAILED. */
   failFit: (caller: Caller, fitId: string, code: string) => Promise<void>;
-  /** Writes the generation that a DONE fit was made for: from now on every commit writes it too. */
-  openGeneration: (caller: Caller, fitId: string) => Promise<void>;
 }

@@ -9,7 +9,6 @@ import {
   setHandler,
   sleep,
   startChild,
-  uuid4,
 } from '@temporalio/workflow';
 import type { createEtlActivities, WatchFacts } from '../../activities/etl/index.js';
 import {
@@ -22,7 +21,6 @@ import {
   type WatchSourceInput,
   type WatchSourceResult,
 } from '../../domain/etl/contract.js';
-import { formatId } from '../../domain/ids.js';
 import { authorise } from '../events/authorise.js';
 import { bookkeeping } from '../events/bookkeeping.js';
 import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
@@ -31,6 +29,7 @@ import { refuseWake } from '../events/refuse-wake.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
 import { ingestBatch } from './ingest-batch.js';
 import { changesRecordedSignal } from './messages.js';
+import { newBatchId } from './new-batch-id.js';
 import { nextWindow, restOf } from './watch-window.js';
 
 const { readWatch, pauseSource } =
@@ -73,15 +72,6 @@ const openWatch = (input: WatchSourceInput): Watch => ({
 });
 
 const isWorking = ({ state }: Watch): boolean => state === 'ACTIVE' || state === 'DELETING';
-
-/** A sortable id that replays as itself: the sandbox makes both the time and the dice deterministic. */
-const newBatchId = (): string => {
-  const hex = uuid4().replaceAll('-', '');
-  const bytes = Uint8Array.from({ length: 10 }, (_, at) =>
-    parseInt(hex.slice(at * 2, at * 2 + 2), 16),
-  );
-  return formatId('batch', Date.now(), bytes);
-};
 
 const batchesIn = (changes: number, { limits }: WatchSourceInput): number =>
   Math.ceil(changes / limits.batch.maxDocuments);
