@@ -7,8 +7,11 @@ export { infer, inferShadow } from './inference/index.js';
 export { publishSnapshot } from './datasets/index.js';
 export {
   compactGeneration,
+  fitEmbedder,
   ingestBatch,
   reconcileGeneration,
+  reembedCollection,
   scanSource,
   watchSource,
 } from './etl/index.js';
+export { evaluateRetrieval } from './retrieval/index.js';

@@ -8,8 +8,11 @@ import { createListSourcePage } from './list-source-page.js';
 import { observeEtl } from './observe-etl.js';
 import { createPrepareBatch } from './prepare-batch.js';
 import { createReconcileSlice } from './reconcile-slice.js';
-import { createShardLeases } from './shard-leases.js';
+import { createShardLeases, type ShardLeases } from './shard-leases.js';
 
+export { createReembedActivities } from './reembed-activities.js';
+export type { ReembedDeps } from './reembed-deps.js';
+export { createShardLeases } from './shard-leases.js';
 export type { EtlObserver } from './etl-observer.js';
 export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
 
@@ -29,10 +32,13 @@ interface ScanKey {
 /**
  * Activities of `etl`. `prepareBatch`, `embedAndWriteBatch`, `listSourcePage`, `reconcileSlice` and `compactSink` run on
  * queue `etl`; the others are bookkeeping.
+ * @param leases of this process, where other activities write too: one process is one owner
  */
-export const createEtlActivities = (given: EtlDeps) => {
+export const createEtlActivities = (
+  given: EtlDeps,
+  { withEpoch }: ShardLeases = createShardLeases(given),
+) => {
   const deps = observeEtl(given);
-  const { withEpoch } = createShardLeases(deps);
   return {
     prepareBatch: createPrepareBatch(deps),
     embedAndWriteBatch: createEmbedAndWriteBatch(deps, withEpoch),
