@@ -1,5 +1,6 @@
 import { createEtlLedger } from '../../src/adapters/postgres/etl-ledger.js';
 import { createEtlReads } from '../../src/adapters/postgres/etl-reads.js';
+import type { LedgerParts } from '../../src/adapters/postgres/etl-rows.js';
 import { createFieldCipher } from '../../src/adapters/secrets/field-cipher.js';
 import { sha256 } from '../../src/domain/digest.js';
 import type { Caller } from '../../src/domain/events/change.js';
@@ -123,16 +124,15 @@ export class LedgerWorld {
   #batch = 0;
 
   readonly database: TestDatabase;
+  /** What the workers' side of the ledger is made of. */
+  readonly parts: LedgerParts;
 
   constructor(database: TestDatabase) {
     this.database = database;
-    const parts = {
-      cipher,
-      keyOf,
-      watchStart: (source: Parameters<typeof watchSourceStart>[0]) => watchSourceStart(source),
-    };
-    this.ledger = createEtlLedger({ db: database.worker, ...parts });
-    this.reads = createEtlReads({ db: database.api, ...parts });
+    const watchStart: LedgerParts['watchStart'] = (source) => watchSourceStart(source);
+    this.parts = { db: database.worker, cipher, keyOf, watchStart };
+    this.ledger = createEtlLedger(this.parts);
+    this.reads = createEtlReads({ ...this.parts, db: database.api });
   }
 
   static async create(): Promise<LedgerWorld> {

@@ -254,6 +254,34 @@ const deleteSource =
       };
     });
 
+/**
+ * ACTIVE → PAUSED with the code of what has to be changed before the source can go on; a source in another state stays as
+ * it is. Its changes wait in Postgres (role anneal_worker).
+ */
+export const createSourcePauses =
+  (db: Database) =>
+  async (caller: Caller, sourceId: string, code: string): Promise<void> => {
+    await mutate(db, caller, async (tx) => {
+      const [row] = await tx.$queryRaw<SqlRow[]>`
+        update etl_source set state = 'PAUSED', state_reason = ${code}, updated_at = now()
+        where tenant_id = ${caller.tenant} and source_id = ${sourceId} and state = 'ACTIVE' returning collection_id`;
+      if (row === undefined) return { status: 200, body: undefined, audit: [] };
+      const data = { sourceId, collectionId: row.collection_id, code };
+      return {
+        status: 200,
+        body: undefined,
+        events: [{ type: 'anneal.etl.source_paused.v1', subject: `sources/${sourceId}`, data }],
+        audit: {
+          action: 'etl.source-paused',
+          resource: { type: 'source', id: sourceId },
+          before: { state: 'ACTIVE' },
+          after: { state: 'PAUSED' },
+          reason: code,
+        },
+      };
+    });
+  };
+
 /** Sources as the API writes and reads them (role anneal_api). */
 export const createEtlSourceStore = (db: Database) => ({
   createSource: createSource(db),

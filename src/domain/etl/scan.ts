@@ -68,11 +68,12 @@ export interface ScanLedger {
     page: { entries: readonly ListedDocument[]; cursor: string | undefined; complete: boolean },
   ) => Promise<void>;
   /**
-   * Compares the listing with the documents of the source, in one transaction: what is new, has another token or another
-   * `pipeline_fp`, and a fixed 1 % of the rest (etl.md §3 rung 1), becomes `upsert` changes of priority 4. What is absent
-   * becomes `delete` changes, where every page was complete and the guard (`exceedsDeleteGuard`) allows it or a person
-   * has decided APPLY; else the scan is WAITING until `decisionMs` from now, and then DISCARDED. Entries are dropped
-   * once applied. A scan that has ended answers how it ended.
+   * Compares the listing with the documents of the source: what is new, has another token or another `pipeline_fp`, and a
+   * fixed 1 % of the rest (etl.md §3 rung 1), becomes `upsert` changes of priority 4. What is absent is hidden and
+   * becomes `delete` changes of priority 2, where every page was complete and the guard (`exceedsDeleteGuard`) allows it
+   * or a person has decided APPLY; else the scan is WAITING until `decisionMs` from now, and then DISCARDED. A document
+   * that an event spoke of meanwhile is left to that event. Entries are dropped at the end. A scan that has ended answers
+   * how it ended.
    */
   applyScan: (
     caller: Caller,

@@ -1,0 +1,219 @@
+import { PlatformError } from '../../domain/errors.js';
+import { sliceDigits } from '../../domain/etl/check-sink-batch.js';
+import type { MissingRow, ReconcileLedger } from '../../domain/etl/scan.js';
+import type { SqlRow } from './database.js';
+import { generationOf } from './etl-claims.js';
+import {
+  all,
+  bounded,
+  grouped,
+  optional,
+  readJson,
+  sealed,
+  type ChunkPath,
+  type LedgerParts,
+} from './etl-rows.js';
+import { mutate } from './mutate.js';
+
+/** What manifests of a generation name in a slice. A document that is being written, or was since, is nobody's to judge. */
+const namedRows = `
+  named as (
+    select m.doc_id, m.rev, r.row_id, r.at::int, d.acl, d.acl_hash,
+      m.rev is not distinct from d.live_rev and d.deleted_at is null
+        and (d.hidden_reason is null or d.hidden_reason like 'quarantine:%')
+        and not r.row_id = any (coalesce(m.unindexed_row_ids, '{}')) and f.doc_id is null as wanted
+    from etl_manifest m
+    join etl_document d on d.tenant_id = $1 and d.doc_id = m.doc_id
+    cross join lateral unnest(m.row_ids) with ordinality as r(row_id, at)
+    left join in_flight f on f.doc_id = m.doc_id
+    where m.tenant_id = $1 and m.generation_id = $2
+      and left(r.row_id::text, 1) collate "C" between $6 and $7)`;
+
+const inFlight = `
+  in_flight as (
+    select distinct doc_id from etl_intent
+    where tenant_id = $1 and generation_id = $2 and (state = 'OPEN' or done_at >= $8::timestamptz))`;
+
+const compare = `
+  with stored as (
+    select * from unnest($3::uuid[], $4::uuid[], $5::text[]) as s(row_id, doc_id, acl_hash)),
+  in_doubt as (
+    select unnest(row_ids || delete_row_ids) as row_id from etl_intent
+    where tenant_id = $1 and generation_id = $2 and state = 'OPEN'),
+  ${inFlight},
+  ${namedRows}
+  select 'orphan' as kind, s.row_id::text, s.doc_id::text, null::int as rev, null::int as at, null::text[] as acl,
+    null::text as acl_hash from stored s
+  where not exists (select from named n where n.row_id = s.row_id)
+    and not exists (select from in_doubt i where i.row_id = s.row_id)
+  union all
+  select 'missing', n.row_id::text, n.doc_id::text, n.rev, n.at, n.acl, n.acl_hash from named n
+  where n.wanted and not exists (select from stored s where s.row_id = n.row_id)
+  union all
+  select 'stale', n.row_id::text, n.doc_id::text, n.rev, n.at, n.acl, n.acl_hash
+  from named n join stored s on s.row_id = n.row_id
+  where n.wanted and n.acl_hash is not null and s.acl_hash is distinct from n.acl_hash
+  order by 1, 2`;
+
+const contents = `
+  select l.doc_id::text, l.rev, l.text_hashes, l.starts, l.ends, l.pages, l.paths_enc, r.text_enc
+  from unnest($2::uuid[], $3::int[]) as w(doc_id, rev)
+  join (select * from etl_chunk_list where tenant_id = $1 and doc_id = any ($2::uuid[])) l
+    on l.doc_id = w.doc_id and l.rev = w.rev
+  join (select * from etl_revision where tenant_id = $1 and doc_id = any ($2::uuid[])) r
+    on r.doc_id = w.doc_id and r.rev = w.rev
+  where r.text_enc is not null and l.paths_enc is not null`;
+
+/** The chunks of one revision that its store lacks, from the stored text: nothing is fetched or parsed again. */
+async function missingOf(
+  parts: LedgerParts,
+  tenant: string,
+  of: { content: SqlRow; rows: readonly SqlRow[] },
+): Promise<MissingRow[]> {
+  const { content, rows } = of;
+  const owner = { tenant, docId: String(content.doc_id), rev: Number(content.rev) };
+  const { decrypt } = parts.cipher;
+  const opened = await decrypt(sealed.revision('text_enc', owner), content.text_enc as Buffer);
+  const text = opened.toString('utf8');
+  const paths = readJson<ChunkPath[]>(
+    await decrypt(sealed.paths(owner), content.paths_enc as Buffer),
+  );
+  const [hashes, starts, ends, pages] = [
+    content.text_hashes as string[],
+    content.starts as number[],
+    content.ends as number[],
+    content.pages as number[],
+  ];
+  return rows.flatMap((row): MissingRow[] => {
+    const at = Number(row.at) - 1;
+    const path = paths[at];
+    if (path === undefined) return [];
+    const [, lead, whole] = path;
+    return [
+      {
+        rowId: String(row.row_id),
+        docId: owner.docId,
+        textHash: hashes[at] ?? '',
+        embedText: whole === 1 ? lead : lead + text.slice(starts[at], ends[at]),
+        page: pages[at] ?? 0,
+        acl: row.acl as string[],
+        aclHash: optional(row.acl_hash) ?? '',
+      },
+    ];
+  });
+}
+
+async function findMissing(
+  parts: LedgerParts,
+  tenant: string,
+  found: readonly SqlRow[],
+): Promise<MissingRow[]> {
+  const byDocument = grouped(found);
+  const wanted = [...byDocument.entries()].map(([docId, rows]) => ({
+    docId,
+    rev: Number(rows[0]?.rev),
+  }));
+  if (wanted.length === 0) return [];
+  const rows = await parts.db.batch(tenant, (query) =>
+    bounded(query, contents, [
+      tenant,
+      wanted.map(({ docId }) => docId),
+      wanted.map(({ rev }) => rev),
+    ]),
+  );
+  const missing = await all(rows, (content) =>
+    missingOf(parts, tenant, { content, rows: byDocument.get(String(content.doc_id)) ?? [] }),
+  );
+  return missing.flat();
+}
+
+const compareRows =
+  (parts: LedgerParts): ReconcileLedger['compareRows'] =>
+  async (tenant, generationId, { index, of, rows }) => {
+    const [clock] = await parts.db.batch(tenant, (query) => query('select now()::text as at'));
+    const stored = { rowIds: [] as string[], docIds: [] as string[], hashes: [] as string[] };
+    // The store first, the ledger after: what is committed in between is in the ledger, and not wanted before it was.
+    for await (const row of rows) {
+      stored.rowIds.push(row.rowId);
+      stored.docIds.push(row.docId);
+      stored.hashes.push(row.accessHash);
+    }
+    const digits = sliceDigits({ index, of });
+    const found = await parts.db.batch(tenant, (query) =>
+      bounded(query, compare, [
+        ...[tenant, generationId, stored.rowIds, stored.docIds, stored.hashes],
+        ...[...digits, clock?.at],
+      ]),
+    );
+    const kinds = Map.groupBy(found, (row) => String(row.kind));
+    return {
+      rows: stored.rowIds.length,
+      orphanRowIds: (kinds.get('orphan') ?? []).map((row) => String(row.row_id)),
+      missing: await findMissing(parts, tenant, kinds.get('missing') ?? []),
+      stale: (kinds.get('stale') ?? []).map((row) => ({
+        rowId: String(row.row_id),
+        acl: row.acl as string[],
+        aclHash: String(row.acl_hash),
+      })),
+    };
+  };
+
+const settleReconcile =
+  (parts: LedgerParts): ReconcileLedger['settleReconcile'] =>
+  async (caller, reconcileId, { state, code }) => {
+    await mutate(parts.db, caller, async (tx) => {
+      const [row] = await tx.$queryRawUnsafe<SqlRow[]>(
+        `update etl_reconcile set state = $3, reason = $4, ended_at = now()
+         where tenant_id = $1 and reconcile_id = $2 and state = 'RUNNING'
+         returning generation_id, orphan_rows, missing_rows, stale_rows`,
+        ...[caller.tenant, reconcileId, state, code ?? null],
+      );
+      if (row === undefined) return { status: 200, body: undefined, audit: [] };
+      const facts = {
+        reconcileId,
+        generationId: String(row.generation_id),
+        state,
+        orphans: Number(row.orphan_rows),
+        missing: Number(row.missing_rows),
+        stale: Number(row.stale_rows),
+      };
+      return {
+        status: 200,
+        body: undefined,
+        events: [
+          { type: 'anneal.etl.reconciled.v1', subject: `reconciles/${reconcileId}`, data: facts },
+        ],
+        audit: {
+          action: `etl.reconcile-${state.toLowerCase()}`,
+          resource: { type: 'reconcile', id: reconcileId },
+          before: { state: 'RUNNING' },
+          after: facts,
+          ...(code === undefined ? {} : { reason: code }),
+        },
+      };
+    });
+  };
+
+/** The rows of reconciles (etl.md §6): a slice of a store against what manifests and open intents name. */
+export const createEtlReconcileLedger = (parts: LedgerParts): ReconcileLedger => ({
+  findGeneration: (tenant, generationId) =>
+    parts.db.batch(tenant, async (query) => {
+      const [row] = await query(
+        `select * from etl_generation where tenant_id = $1 and generation_id = $2 and state <> 'DROPPED'`,
+        [tenant, generationId],
+      );
+      if (row === undefined) throw new PlatformError('NOT_FOUND', 'There is no such generation.');
+      return generationOf(row);
+    }),
+  compareRows: compareRows(parts),
+  recordSlice: (tenant, reconcileId, { index, orphans, missing, stale }) =>
+    parts.db.batch(tenant, async (query) => {
+      await query(
+        `update etl_reconcile set orphan_rows = orphan_rows + $4, missing_rows = missing_rows + $5,
+           stale_rows = stale_rows + $6, slices = slices || $3::int
+         where tenant_id = $1 and reconcile_id = $2 and state = 'RUNNING' and not $3 = any (slices)`,
+        [tenant, reconcileId, index, orphans, missing, stale],
+      );
+    }),
+  settleReconcile: settleReconcile(parts),
+});
