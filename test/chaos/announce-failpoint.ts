@@ -1,0 +1,50 @@
+import type { FromChild, ToChild } from './messages.js';
+
+let last = 0;
+const waiting = new Map<number, (answer: unknown) => void>();
+let listening = false;
+
+function listen(): void {
+  if (listening) return;
+  listening = true;
+  process.on('message', (message: ToChild) => {
+    if (!('pass' in message)) return;
+    const { id, answer } = message.pass;
+    waiting.get(id)?.(answer);
+    waiting.delete(id);
+  });
+}
+
+const tell = (message: FromChild): void => void process.send?.(message);
+
+/**
+ * The failpoint port in a process under chaos: says where the process is and goes on when the supervisor lets it, if it
+ * ever does. Nothing in `src` knows it; the entries under `test/chaos` hand it to what asks for a failpoint.
+ * @returns what the supervisor answers; undefined where nothing is armed
+ */
+export function announceFailpoint(point: string): Promise<unknown> {
+  if (process.send === undefined) return Promise.resolve(undefined);
+  listen();
+  last += 1;
+  const id = last;
+  return new Promise((resolve) => {
+    waiting.set(id, resolve);
+    tell({ failpoint: { id, point } });
+  });
+}
+
+/** Resolves when the supervisor says that the process shall begin; everything is loaded before that. */
+export function untilBegin(): Promise<void> {
+  if (process.send === undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    const onMessage = (message: ToChild) => {
+      if (!('begin' in message)) return;
+      process.off('message', onMessage);
+      resolve();
+    };
+    process.on('message', onMessage);
+    // Nobody is left to say it.
+    process.once('disconnect', resolve);
+    tell({ loaded: true });
+  });
+}

@@ -1,0 +1,69 @@
+import { createRandom } from '../../../src/domain/evaluation/random.js';
+import type { EtlStack } from './etl-stack.js';
+import type { Finding } from './findings.js';
+import type { PlantedFault } from './planted-faults.js';
+import { World } from './world.js';
+
+/** Where a fault needs a kill to do harm, and whether the source has to move on before the retry. */
+const plans: Record<PlantedFault, { killAt?: string; editAgain?: boolean }> = {
+  'state stored before embedding': { killAt: 'etl.k6' },
+  'delete before add': { killAt: 'planted.between' },
+  'cleanup per batch': {},
+  'nested ACL ignored': {},
+  'row id reused': { killAt: 'etl.k8', editAgain: true },
+};
+
+export const plantedFaultNames = Object.keys(plans) as PlantedFault[];
+
+/** What became of a planted fault. */
+export interface Proof {
+  fault: PlantedFault;
+  caught: boolean;
+  /** What the checker said before the fault was there: it has to be silent then. */
+  before: Finding[];
+  findings: Finding[];
+}
+
+const DOCUMENTS = 14;
+const EDITS = 12;
+const TRIES = 4;
+
+async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault; round: string }) {
+  const { killAt, editAgain = false } = plans[of.fault];
+  const { round } = of;
+  const armed =
+    killAt === undefined ? undefined : stack.supervisor.arm(killAt, { withinMs: 15_000 });
+  const editing = world.driver.call('edit', { round, documents: EDITS });
+  const hit = await armed?.hit;
+  await hit?.process.kill();
+  await editing;
+  if (hit === undefined) return [];
+  if (editAgain) await world.driver.call('editAgain', { round, documents: EDITS });
+  const { findings } = await world.inFlight();
+  await stack.beginWorker();
+  await world.driver.call('scan');
+  return findings;
+}
+
+/** Plants one fault and edits until the checker sees it. */
+export async function proveFault(
+  stack: EtlStack,
+  fault: PlantedFault,
+  seed: number,
+): Promise<Proof> {
+  const name = `planted-${fault.toLowerCase().replaceAll(/[^a-z]+/g, '-')}-${seed}`;
+  const world = await World.create(stack, name, createRandom(seed, fault).below(1_000_000));
+  await world.driver.call('seed', { documents: DOCUMENTS });
+  await world.settle();
+  const before = (await world.settled(true)).findings;
+  await stack.plant(fault);
+  const findings: Finding[] = [];
+  for (let at = 1; at <= TRIES && findings.length === 0; at++) {
+    findings.push(...(await provoke(stack, world, { fault, round: `${fault} ${at}` })));
+    await world.settle();
+    findings.push(...(await world.settled()).findings);
+  }
+  await stack.plant('none');
+  await world.close();
+  return { fault, caught: findings.length > 0, before, findings };
+}

@@ -1,0 +1,93 @@
+import { createRandom } from '../../../src/domain/evaluation/random.js';
+import type { EtlStack } from './etl-stack.js';
+import { killPoints, weights, type KillPointName } from './kill-points.js';
+import { emptyPoint, killsOf, type Report } from './report.js';
+import { runRound } from './run-round.js';
+import { World } from './world.js';
+
+export interface ChaosOptions {
+  seed: number;
+  /** At least so many kills. */
+  kills: number;
+  only?: KillPointName | undefined;
+  /** Documents before the first kill. */
+  documents: number;
+  say: (line: string) => void;
+}
+
+/** Every point once, then by weight, each block shuffled by the seed. */
+function* scheduleOf({ seed, only }: ChaosOptions): Generator<KillPointName> {
+  if (only !== undefined) for (;;) yield only;
+  const weighted = killPoints.flatMap((point) =>
+    Array.from({ length: weights[point] }, () => point),
+  );
+  for (let block = 0; ; block++) {
+    const random = createRandom(seed, `block ${block}`);
+    const left = block === 0 ? [...killPoints] : [...weighted];
+    while (left.length > 0) {
+      const [point] = left.splice(random.below(left.length), 1);
+      if (point !== undefined) yield point;
+    }
+  }
+}
+
+/** Rounds without a kill in a row after which a run gives up: something does not work at all. */
+const FRUITLESS = 12;
+
+/** Kills, and checks after each round, until there were enough kills. */
+export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<Report> {
+  const { seed, kills, documents, say } = options;
+  const since = performance.now();
+  const world = await World.create(stack, `chaos-${seed}`, seed);
+  const report: Report = {
+    seed,
+    points: new Map(),
+    cold: { paid: 0, changed: 0 },
+    findings: [],
+    seconds: 0,
+  };
+  await world.driver.call('seed', { documents });
+  await world.settle();
+  const first = await world.settled(true);
+  report.cold = first.books;
+  report.findings.push(...first.findings.map((finding) => ({ label: 'cold', finding })));
+  say(
+    `${first.documents} documents loaded, ${first.books.changed} chunks embedded, ${first.reads} reads compared`,
+  );
+  let before = await world.books();
+  let fruitless = 0;
+  let number = 0;
+  for (const point of scheduleOf(options)) {
+    if (killsOf(report) >= kills || fruitless > FRUITLESS) break;
+    number += 1;
+    const label = `${point}#${number}`;
+    const random = createRandom(seed, label);
+    const editBeforeRetry = number % 2 === 0;
+    const started = performance.now();
+    const result = await runRound(stack, world, { point, label, random, editBeforeRetry });
+    const books = await world.books();
+    const row = report.points.get(point) ?? emptyPoint();
+    report.points.set(point, row);
+    row.rounds += 1;
+    row.kills += result.kills;
+    row.inDoubt += result.inDoubt;
+    row.findings.push(...result.findings);
+    row.paid += books.paid - before.paid;
+    row.changed += books.changed - before.changed;
+    row.labels.push(label);
+    report.findings.push(...result.findings.map((finding) => ({ label, finding })));
+    before = books;
+    fruitless = result.kills === 0 && point !== 'network' ? fruitless + 1 : 0;
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    say(
+      `${label.padEnd(11)} ${editBeforeRetry ? 'edited ' : '       '} kills ${result.kills} in doubt ${result.inDoubt} findings ${result.findings.length} · ${seconds} s · ${killsOf(report)}/${kills}`,
+    );
+    for (const { kind, path, detail } of result.findings) say(`  ${kind} by ${path}: ${detail}`);
+  }
+  await world.settle();
+  const last = await world.settled(true);
+  report.findings.push(...last.findings.map((finding) => ({ label: 'end', finding })));
+  report.seconds = (performance.now() - since) / 1000;
+  await world.close();
+  return report;
+}

@@ -1,0 +1,295 @@
+import type { Random } from '../../../src/domain/evaluation/random.js';
+import type { Hit } from '../supervisor.js';
+import type { EtlStack } from './etl-stack.js';
+import type { Finding } from './findings.js';
+import { workerPoints, type KillPointName } from './kill-points.js';
+import type { World } from './world.js';
+
+/** What one round is about. */
+export interface RoundPlan {
+  point: KillPointName;
+  /** Names the round in seeds: the same name and seed give the same edits and the same choices. */
+  label: string;
+  random: Random;
+  /** Whether the source moves on before the retry. */
+  editBeforeRetry: boolean;
+}
+
+/** What came of it. */
+export interface RoundResult {
+  kills: number;
+  /** Open intents at the moment of each kill, added up. */
+  inDoubt: number;
+  findings: Finding[];
+}
+
+/** A round at work. */
+interface Round extends RoundPlan {
+  stack: EtlStack;
+  world: World;
+  result: RoundResult;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What a K5 round repeats is by definition everything in flight: it changes little, others change more. */
+const documentsOf = (point: KillPointName): number => (point === 'K5' ? 1 : 7);
+
+const edit = (round: Round, part = ''): Promise<number> =>
+  round.world.driver.call('edit', {
+    round: `${round.label}${part}`,
+    documents: documentsOf(round.point),
+  });
+
+async function note({ stack, result }: Round): Promise<void> {
+  result.kills += 1;
+  result.inDoubt += await stack.inDoubt();
+}
+
+const look = async ({ world, result }: Round): Promise<void> => {
+  result.findings.push(...(await world.inFlight()).findings);
+};
+
+/** While the worker is dead: the source moves on, readers look, then the next worker comes and the folder is listed. */
+async function recover(round: Round): Promise<void> {
+  const { stack, world, editBeforeRetry, label } = round;
+  if (editBeforeRetry) await world.driver.call('editAgain', { round: label, documents: 4 });
+  await look(round);
+  await stack.beginWorker();
+  if (editBeforeRetry) await world.driver.call('scan');
+}
+
+/** Kills the worker that stands at a point, or Postgres under it. */
+async function killAt(round: Round, hit: Hit): Promise<void> {
+  const { stack, random, point } = round;
+  if (point === 'K3' && random.below(2) === 0) {
+    hit.pass();
+    // The children have what they parse, or are about to.
+    await pause(random.below(25));
+    stack.killParsers();
+    await note(round);
+    return;
+  }
+  const underneath = point !== 'K5' && random.below(5) === 0;
+  if (underneath) {
+    stack.killPostgres();
+    hit.pass();
+    await note(round);
+    return;
+  }
+  if (point === 'K7') await pause(random.below(20));
+  await hit.process.kill();
+  await note(round);
+}
+
+/** A point that a worker announces; in a third of the rounds the retry dies as well. */
+async function atWorkerPoint(round: Round): Promise<void> {
+  const { stack, point, random, world } = round;
+  const name = workerPoints[point] ?? '';
+  let armed = stack.supervisor.arm(name, { withinMs: 25_000 });
+  const editing = edit(round);
+  const times = random.below(3) === 0 ? 2 : 1;
+  for (let time = 1; time <= times; time++) {
+    const hit = await armed.hit;
+    // Nothing of this round passes here: an edit that changed nothing, a source that is not listed.
+    if (hit === undefined) break;
+    await killAt(round, hit);
+    await editing;
+    if (time < times) armed = stack.supervisor.arm(name, { withinMs: 8_000 });
+    if (!hit.process.isAlive) await recover(round);
+    else if (round.editBeforeRetry) {
+      await world.driver.call('editAgain', { round: round.label, documents: 4 });
+      await world.driver.call('scan');
+    }
+  }
+  armed.callOff();
+  await editing;
+}
+
+/** K1 and K2: the API dies around the change log; the sender repeats what it heard nothing of. */
+async function atApi(round: Round): Promise<void> {
+  const { stack, point } = round;
+  const armed = stack.supervisor.arm(point === 'K1' ? 'etl.k1' : 'etl.k2', {
+    passFirst: round.random.below(3),
+  });
+  const editing = edit(round);
+  const hit = await Promise.race([armed.hit, editing.then(() => undefined)]);
+  armed.callOff();
+  if (hit !== undefined) {
+    if (point === 'K2') {
+      hit.pass('forget the wake');
+      // The answer is on its way out.
+      await pause(20);
+    }
+    await stack.killApi();
+    await note(round);
+    await stack.beginApi();
+  }
+  await editing;
+  await look(round);
+}
+
+/** The run of a source's watcher, as Temporal sees it. */
+async function runOf({ stack, world }: Round): Promise<string> {
+  const client = await stack.temporal();
+  const id = `etl/${stack.tenant}/${world.sources.upload}`;
+  return (await client.workflow.getHandle(id).describe()).runId;
+}
+
+/** K10: as soon as a watcher has gone on as a new run, or is about to. */
+async function atContinueAsNew(round: Round): Promise<void> {
+  const { stack, world } = round;
+  const first = await runOf(round);
+  for (let at = 0; at < 8; at++) {
+    const editing = edit(round, ` ${at}`);
+    const deadline = performance.now() + 4_000;
+    while (performance.now() < deadline) {
+      if ((await runOf(round)) === first) {
+        await pause(10);
+        continue;
+      }
+      await stack.worker?.kill();
+      await note(round);
+      await editing;
+      await recover(round);
+      return;
+    }
+    await editing;
+    await world.settle();
+  }
+}
+
+/** K11: a compaction dies before or while it rewrites; documents come in meanwhile. */
+async function atCompaction(round: Round): Promise<void> {
+  const { stack, world, random } = round;
+  const armed = stack.supervisor.arm(random.below(2) === 0 ? 'etl.k11' : 'etl.in-compaction');
+  await world.compact();
+  const editing = edit(round);
+  const hit = await armed.hit;
+  if (hit !== undefined) {
+    await pause(random.below(30));
+    await hit.process.kill();
+    await note(round);
+    await editing;
+    await recover(round);
+  }
+  await editing;
+}
+
+/** K15: a worker stops in the middle, another one takes over, and the first one wakes up with what it was about to do. */
+async function atPause(round: Round): Promise<void> {
+  const { stack, world, random, label } = round;
+  const points = ['etl.k4', 'etl.k5', 'etl.k6', 'etl.before-write', 'etl.k8'];
+  const armed = stack.supervisor.arm(points[random.below(points.length)] ?? 'etl.k8');
+  const editing = edit(round);
+  const hit = await armed.hit;
+  await editing;
+  if (hit === undefined) return;
+  const zombie = hit.process;
+  zombie.signal('SIGSTOP');
+  // It will find this when it wakes up.
+  hit.pass();
+  await note(round);
+  if (round.editBeforeRetry) await world.driver.call('editAgain', { round: label, documents: 4 });
+  await look(round);
+  await stack.beginWorker();
+  await world.driver.call('scan');
+  await world.settle();
+  zombie.signal('SIGCONT');
+  await pause(2_500);
+  await look(round);
+  await zombie.kill();
+  // What it added is in no manifest: nobody reads it, and the reconcile takes it out.
+  await world.reconcile();
+}
+
+/** Anything at any time. */
+async function atRandom(round: Round): Promise<void> {
+  const { stack, random } = round;
+  const targets = [
+    'worker',
+    'worker',
+    'worker',
+    'postgres',
+    'postgres',
+    'api',
+    'parser',
+    'temporal',
+  ];
+  const target = targets[random.below(targets.length)];
+  const editing = edit(round);
+  await pause(random.below(2_500));
+  if (target === 'worker') {
+    await stack.worker?.kill();
+    await note(round);
+    await editing;
+    await recover(round);
+  } else if (target === 'api') {
+    await stack.killApi();
+    await note(round);
+    await stack.beginApi();
+  } else {
+    const isHit =
+      target === 'postgres'
+        ? stack.killPostgres()
+        : target === 'temporal'
+          ? stack.killTemporal()
+          : stack.killParsers() > 0;
+    if (isHit) await note(round);
+  }
+  await editing;
+}
+
+/** A commit whose answer is lost, a provider's answer that is lost, links that are reset or silent for a while. */
+async function atNetwork(round: Round): Promise<void> {
+  const { stack, random, world } = round;
+  const proxy = stack.proxy();
+  const kind = random.below(4);
+  const armed = stack.supervisor.arm(kind === 1 ? 'etl.k6' : 'etl.k8');
+  const editing = edit(round);
+  const hit = await armed.hit;
+  if (hit === undefined) {
+    await editing;
+    return;
+  }
+  const postgres = 'worker-postgres';
+  if (kind === 0) await proxy.call('cutAfterRequest', { name: postgres, text: 'COMMIT' });
+  if (kind === 1) await proxy.call('reset', { name: 'worker-provider' });
+  if (kind === 2) await proxy.call('reset', { name: postgres });
+  if (kind === 3) await proxy.call('set', { name: postgres, fault: { blackhole: 'to-client' } });
+  round.result.inDoubt += await stack.inDoubt();
+  hit.pass();
+  await editing;
+  if (round.editBeforeRetry)
+    await world.driver.call('editAgain', { round: round.label, documents: 4 });
+  if (kind === 3) {
+    await pause(1_500);
+    await proxy.call('set', { name: postgres, fault: {} });
+    await proxy.call('reset', { name: postgres });
+  }
+  if (round.editBeforeRetry) await world.driver.call('scan');
+}
+
+const actions: Partial<Record<KillPointName, (round: Round) => Promise<void>>> = {
+  K1: atApi,
+  K2: atApi,
+  K10: atContinueAsNew,
+  K11: atCompaction,
+  K15: atPause,
+  random: atRandom,
+  network: atNetwork,
+};
+
+/** Edits, kills, lets it recover, and compares everything that can be read with the sources. */
+export async function runRound(
+  stack: EtlStack,
+  world: World,
+  plan: RoundPlan,
+): Promise<RoundResult> {
+  const result: RoundResult = { kills: 0, inDoubt: 0, findings: [] };
+  const round: Round = { ...plan, stack, world, result };
+  await (actions[plan.point] ?? atWorkerPoint)(round);
+  await world.settle();
+  result.findings.push(...(await world.settled()).findings);
+  return result;
+}
