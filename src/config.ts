@@ -75,6 +75,41 @@ export const environmentSchema = z.object({
   ANNEAL_DATASETS_UPLOAD_BYTES: count(268_435_456, 1_024, 10_737_418_240).describe(
     'Largest uploaded file in bytes (256 MiB).',
   ),
+  ANNEAL_SOURCE_FOLDERS: z
+    .string()
+    .optional()
+    .describe(
+      'Folders that folder sources may read, comma-separated; none by default, `npm start` allows its own folder.',
+    ),
+  ANNEAL_PARSER_CHILD_COUNT: count(1, 1, 8).describe(
+    'Child processes that parse documents, per worker of role etl; each may use 512 MiB.',
+  ),
+  ANNEAL_EGRESS_ALLOW: z
+    .string()
+    .optional()
+    .describe(
+      'Where addresses in pushed messages may lead, comma-separated: `https://files.example.com`, `https://*` for any public host, `http://10.0.0.5:8080 private` for one inside; nowhere by default.',
+    ),
+  ANNEAL_EMBEDDING_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('OpenAI-compatible service, up to and without `/embeddings`: the embedder `openai`.'),
+  ANNEAL_EMBEDDING_MODEL: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Model of the embedder `openai`; needed with ANNEAL_EMBEDDING_URL.'),
+  ANNEAL_EMBEDDING_DIMS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(4_000)
+    .optional()
+    .describe('Dimensions of its vectors; needed with ANNEAL_EMBEDDING_URL.'),
+  ANNEAL_EMBEDDING_KEY_FILE: z
+    .string()
+    .optional()
+    .describe('File with its bearer token; none where the service wants none.'),
   ANNEAL_RETENTION_MS: count(30 * DAY_MS, 3_600_000, 365 * DAY_MS).describe(
     'How long the Temporal namespace keeps closed runs.',
   ),
@@ -120,6 +155,14 @@ export const environmentSchema = z.object({
 
 type ConnectionSettings = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
 
+/** An origin that outbound calls may reach; `host` `*` is any public one, port 0 any port. */
+interface EgressAllowance {
+  scheme: 'https' | 'http';
+  host: string;
+  port: number;
+  allowPrivateNetwork: boolean;
+}
+
 /** Configuration with meaning: paths absolute, lists parsed, contradictions refused. */
 export interface Config {
   api: {
@@ -159,6 +202,15 @@ export interface Config {
     /** TLS, API key and address as `TEMPORAL_*` and its profile file give them; `address` stands in where none is set. */
     connection: (address?: string) => ConnectionSettings;
   };
+  etl: {
+    /** Absolute folders that folder sources may lie in. */
+    sourceFolders: string[];
+    parserChildCount: number;
+    egressAllow: EgressAllowance[];
+    /** The OpenAI-compatible embedder, where one is configured. */
+    embedding:
+      { url: string; model: string; dims: number; keyFile: string | undefined } | undefined;
+  };
   stateDir: string;
   cacheDir: string;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -184,8 +236,56 @@ function rolesOf(text: string): { roles: WorkerRole[]; wrong: string[] } {
   return { roles: names.filter(isRole), wrong: names.filter((name) => !isRole(name)) };
 }
 
+const listOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+/** `https://host[:port][ private]`; undefined where it is none. */
+function egressAllowanceOf(text: string): EgressAllowance | undefined {
+  const found = /^(https?):\/\/(\*|\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}))?( private)?$/.exec(
+    text.toLowerCase(),
+  );
+  const [, scheme, host, port, isPrivate] = found ?? [];
+  if (scheme === undefined || host === undefined) return undefined;
+  const fallback = host === '*' ? 0 : scheme === 'https' ? 443 : 80;
+  return {
+    scheme: scheme === 'https' ? 'https' : 'http',
+    host: host.replace(/^\[|\]$/g, ''),
+    port: port === undefined ? fallback : Number(port),
+    allowPrivateNetwork: isPrivate !== undefined,
+  };
+}
+
+function etlOf(env: Environment): Config['etl'] {
+  const { ANNEAL_EMBEDDING_URL: url, ANNEAL_EMBEDDING_MODEL: model } = env;
+  const { ANNEAL_EMBEDDING_DIMS: dims, ANNEAL_EMBEDDING_KEY_FILE: keyFile } = env;
+  return {
+    sourceFolders: listOf(env.ANNEAL_SOURCE_FOLDERS).map((folder) => resolve(folder)),
+    parserChildCount: env.ANNEAL_PARSER_CHILD_COUNT,
+    egressAllow: listOf(env.ANNEAL_EGRESS_ALLOW).flatMap((text) => egressAllowanceOf(text) ?? []),
+    embedding:
+      url === undefined || model === undefined || dims === undefined
+        ? undefined
+        : { url, model, dims, keyFile },
+  };
+}
+
 function contradictions(env: Environment): string[] {
   const reasons: string[] = [];
+  for (const text of listOf(env.ANNEAL_EGRESS_ALLOW))
+    if (egressAllowanceOf(text) === undefined)
+      reasons.push(`ANNEAL_EGRESS_ALLOW: "${text}" is not \`https://host[:port][ private]\``);
+  const embedding = [
+    env.ANNEAL_EMBEDDING_URL,
+    env.ANNEAL_EMBEDDING_MODEL,
+    env.ANNEAL_EMBEDDING_DIMS,
+  ];
+  if (embedding.includes(undefined) && embedding.some((value) => value !== undefined))
+    reasons.push(
+      'ANNEAL_EMBEDDING_URL, ANNEAL_EMBEDDING_MODEL and ANNEAL_EMBEDDING_DIMS: set all or none',
+    );
   const { wrong, roles } = rolesOf(env.ANNEAL_WORKER_ROLES);
   for (const name of wrong) reasons.push(`ANNEAL_WORKER_ROLES: unknown role "${name}"`);
   if (roles.length === 0) reasons.push('ANNEAL_WORKER_ROLES: name at least one role');
@@ -244,6 +344,7 @@ function nested(env: Environment): Config {
         return { ...connectionOptions, ...(address === undefined ? {} : { address }) };
       },
     },
+    etl: etlOf(env),
     stateDir: resolve(env.ANNEAL_STATE_DIR),
     cacheDir: resolve(env.ANNEAL_CACHE_DIR ?? join(cacheHome, 'anneal')),
     logLevel: env.ANNEAL_LOG_LEVEL,

@@ -32,6 +32,8 @@ import type { SnapshotProfile } from '../domain/datasets/profile.js';
 import { defaultTrainingLimits } from '../domain/training/contract.js';
 import type { Links } from '../api/started.js';
 import type { Parts } from './dependencies.js';
+import { createKnowledgeRoutes, createOutbound } from './etl-dependencies.js';
+import { createKnowledge } from './knowledge.js';
 import type { AllRouteDeps } from './routes.js';
 import type { NamedLoop } from './run-loops.js';
 import type { Serving } from './serving.js';
@@ -88,6 +90,8 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
   const audit = createAuditStore(db);
   const evaluation = createEvaluationStore(db);
   const inferences = createInferenceViews(db);
+  const egress = createOutbound(parts.config);
+  const knowledge = createKnowledge(parts, serving, egress);
   const settlements = createSettlementLoop({
     listen: db.listen,
     read: inferences.read,
@@ -105,6 +109,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
       verify: createVerifyAudit({ ...audit, readCheckpoints: parts.checkpoints.read }),
     },
     datasets: datasetsDeps(parts, links),
+    ...createKnowledgeRoutes(parts, { serving, knowledge, egress, links }),
     training: {
       ...createTrainingStore(db),
       readProfile: (ref) => readJsonArtifact<SnapshotProfile>(parts.artifacts, ref),
@@ -145,5 +150,13 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
     },
   };
   const loops: NamedLoop[] = [{ name: 'settlements', loop: settlements }];
-  return { routes, loops, recordRefusal: audit.recordRefusal };
+  return {
+    routes,
+    loops,
+    recordRefusal: audit.recordRefusal,
+    close: async () => {
+      await knowledge.close();
+      await egress.close();
+    },
+  };
 }

@@ -41,7 +41,7 @@ export async function createPublicServer(parts: Parts, stopping: AbortSignal) {
   server.maxRequestsPerSocket = 100_000;
   const loops = startLoops(parts, [...serving.loops, ...routeDeps.loops], stopping);
   await listen(server, { host: config.api.host, port: config.api.port });
-  return { server, loops, serving };
+  return { server, loops, serving, close: routeDeps.close };
 }
 
 async function startApi(config: Config): Promise<Running> {
@@ -50,7 +50,7 @@ async function startApi(config: Config): Promise<Running> {
     databaseUrl: requireUrl(config.postgres.apiUrl, 'ANNEAL_API_DATABASE_URL'),
   });
   const stopping = new AbortController();
-  const { server, loops } = await createPublicServer(parts, stopping.signal);
+  const { server, loops, close } = await createPublicServer(parts, stopping.signal);
   let leaving = false;
   const internal = await startInternalListener({
     host: config.api.internalHost,
@@ -75,6 +75,7 @@ async function startApi(config: Config): Promise<Running> {
       stopping.abort();
       await Promise.race([closed, pause(DRAIN_MS)]);
       await loops.ended;
+      await close();
       await internal.close();
       await parts.close();
     },

@@ -92,6 +92,9 @@ async function startProcesses(config: Config, services: Awaited<ReturnType<typeo
     ANNEAL_API_DATABASE_URL: postgres.urls.api,
     ANNEAL_WORKER_DATABASE_URL: postgres.urls.worker,
     ANNEAL_RELAY_DATABASE_URL: postgres.urls.relay,
+    // One's own folders are near at hand; the tour keeps its documents in the state folder.
+    ANNEAL_SOURCE_FOLDERS:
+      config.etl.sourceFolders.join(',') || `${projectFolder('.')},${config.stateDir}`,
     ANNEAL_WORKFLOW_BUNDLE: join(config.stateDir, 'workflow-bundle.js'),
     TEMPORAL_ADDRESS: temporal.address,
   });

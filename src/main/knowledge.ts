@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createLanceStore } from '../adapters/lancedb/create-lance-store.js';
-import { createLocalEmbedder } from '../adapters/local-embedder/create-local-embedder.js';
+import type { Egress } from '../adapters/egress/create-egress.js';
 import { createEtlEmbeddings, createEtlShards } from '../adapters/postgres/etl-embeddings.js';
 import { createEtlLedger } from '../adapters/postgres/etl-ledger.js';
 import { createEtlReads } from '../adapters/postgres/etl-reads.js';
@@ -14,33 +14,50 @@ import {
   type RetrievalDeps,
 } from '../activities/retrieval/index.js';
 import type { Scrubber } from '../activities/etl/index.js';
+import type { SinkOffer } from '../api/etl/index.js';
 import { watchSourceStart } from '../domain/etl/contract.js';
-import type { Embedder } from '../domain/etl/embedder.js';
 import type { GenerationFacts } from '../domain/etl/ledger.js';
 import type { VectorSink, VectorStore } from '../domain/etl/vector-sink.js';
 import { PlatformError } from '../domain/errors.js';
 import { digestOf } from '../domain/digest.js';
 import { hasResidualPii } from '../domain/pii/find-pii.js';
 import { createPseudonym } from '../domain/pii/pseudonym.js';
-import { piiPolicyIdentity, piiPolicySchema } from '../domain/pii/contract.js';
+import { piiPolicyIdentity, piiPolicySchema, type PiiPolicy } from '../domain/pii/contract.js';
 import { scrubText } from '../domain/pii/scrub-text.js';
 import { subjectToken } from '../domain/subject-token.js';
 import { MINUTE_MS } from '../domain/units.js';
 import type { Parts } from './dependencies.js';
-import { startWorkerThread } from './model-runtime.js';
+import { createEmbedders } from './embedders.js';
 import type { Serving } from './serving.js';
 
 const FRESHNESS_OBJECTIVE_MS = 5 * MINUTE_MS;
 
+const MAX_POLICIES = 1_000;
+
+/** Policies read once: what their patterns compile to is kept with the object. */
+function createPolicies() {
+  const known = new Map<string, { policy: PiiPolicy; version: string }>();
+  return (written: Record<string, unknown>) => {
+    const text = JSON.stringify(written);
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    const policy = piiPolicySchema.parse(written);
+    const read = { policy, version: digestOf('anneal.pii.policy', piiPolicyIdentity(policy)) };
+    if (known.size >= MAX_POLICIES) known.clear();
+    known.set(text, read);
+    return read;
+  };
+}
+
 /** Scrubs by a collection's policy with the tenant's pseudonym key, documents and queries alike. */
-const createScrubbers =
-  (secrets: Serving['secrets']) =>
-  async (tenant: string, piiPolicy: Record<string, unknown>): Promise<Scrubber> => {
+function createScrubbers(secrets: Serving['secrets']) {
+  const policyOf = createPolicies();
+  return async (tenant: string, piiPolicy: Record<string, unknown>): Promise<Scrubber> => {
     const key = await secrets.pseudonymKey(tenant);
-    const policy = piiPolicySchema.parse(piiPolicy);
+    const { policy, version } = policyOf(piiPolicy);
     const pseudonym = createPseudonym(key.key.reveal());
     return {
-      policyVersion: digestOf('anneal.pii.policy', piiPolicyIdentity(policy)),
+      policyVersion: version,
       keyId: `pseudonym-v${key.version}`,
       scrub: (text) => {
         const subjects: string[] = [];
@@ -57,39 +74,6 @@ const createScrubbers =
       subjectToken: (subject) => subjectToken(key, subject),
     };
   };
-
-/** Embedders by what a generation was made with; each is started once and lives as long as the process. */
-function createEmbedders({ artifacts }: Parts) {
-  const known = new Map<string, Promise<Embedder & { close: () => Promise<void> }>>();
-  const make = async ({ embedder, embedSpec }: GenerationFacts) => {
-    if (embedder === 'hash-384')
-      return createLocalEmbedder({ model: { id: 'hash-384' }, startThread: startWorkerThread });
-    const { artifactRef, artifactDigest } = embedSpec;
-    if (embedder !== 'lsa' || typeof artifactRef !== 'string')
-      throw new PlatformError('EMBEDDER_UNKNOWN', 'There is no such embedder here.');
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of artifacts.openStream(artifactRef, { verify: true }))
-      chunks.push(chunk);
-    return createLocalEmbedder({
-      model: {
-        id: 'lsa',
-        artifact: Buffer.concat(chunks),
-        digest: artifactDigest as `sha256:${string}`,
-      },
-      startThread: startWorkerThread,
-    });
-  };
-  return {
-    embedderOf: (_tenant: string, generation: GenerationFacts): Promise<Embedder> => {
-      const started = known.get(generation.embedFp) ?? make(generation);
-      known.set(generation.embedFp, started);
-      started.catch(() => known.delete(generation.embedFp));
-      return started;
-    },
-    close: async () => {
-      for (const started of known.values()) await (await started).close();
-    },
-  };
 }
 
 /** The stores of this installation by name. */
@@ -103,6 +87,10 @@ function createStores({ config }: Parts) {
   };
   return {
     storeOf,
+    findSink: (name: string): SinkOffer | undefined => {
+      const store = stores.find((one) => one.name === name);
+      return store === undefined ? undefined : { maxDims: store.caps.maxDims };
+    },
     sinkOf: async (tenant: string, generation: GenerationFacts): Promise<VectorSink> => {
       const { generationId, embedFp, dims } = generation;
       const spec = { tenant, generationId, embedFp, dims };
@@ -120,7 +108,11 @@ function createStores({ config }: Parts) {
  * What knowledge is made of in one process: the write ledger and its reads, stores, embedders, scrubbing, and retrieval
  * on top. API and workers build the same, so that a query passes what its documents passed.
  */
-export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' | 'cipher'>) {
+export function createKnowledge(
+  parts: Parts,
+  serving: Pick<Serving, 'secrets' | 'cipher'>,
+  egress: Egress,
+) {
   const { secrets, cipher } = serving;
   const ledgerParts: LedgerParts = {
     db: parts.db,
@@ -129,7 +121,7 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
     watchStart: (source) => watchSourceStart(source),
   };
   const scrubber = createScrubbers(secrets);
-  const embedders = createEmbedders(parts);
+  const embedders = createEmbedders(parts, egress);
   const stores = createStores(parts);
   const ledger = createEtlLedger(ledgerParts);
   const rows = createRetrievalStore(parts.db);
@@ -143,6 +135,7 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
     embedderOf: embedders.embedderOf,
     scrubQuery,
     freshnessObjectiveMs: FRESHNESS_OBJECTIVE_MS,
+    observer: parts.metrics.knowledge.retrieval,
   };
   const ownerOf = (of: { tenant: string; rowId: string }) => ({
     ...of,
@@ -150,6 +143,7 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
     column: 'text_enc',
   });
   return {
+    ledgerParts,
     ledger,
     embeddings: createEtlEmbeddings(parts),
     shards: createEtlShards(parts),
@@ -158,6 +152,7 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
     retrieval: createRetrieval(retrievalDeps),
     embedderOf: embedders.embedderOf,
     sinkOf: stores.sinkOf,
+    findSink: stores.findSink,
     runs: createRetrievalRuns(parts.db, async (of, sealed) =>
       (await cipher.decrypt(ownerOf(of), sealed)).toString('utf8'),
     ),
@@ -177,3 +172,5 @@ export function createKnowledge(parts: Parts, serving: Pick<Serving, 'secrets' |
     },
   };
 }
+
+export type Knowledge = ReturnType<typeof createKnowledge>;

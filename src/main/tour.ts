@@ -11,15 +11,10 @@ import {
   tourPlan,
   tourShadow,
 } from './tour-model.js';
+import { KnowledgeTour, type Told } from './tour-knowledge.js';
 import { gatherPeople, type People } from './tour-people.js';
 
 type Say = (line: string) => void;
-
-/** One step of the tour: what to say, and where it can be seen. */
-interface Told {
-  what: string;
-  workflowId?: string;
-}
 
 const marker = (config: Config): string => join(config.stateDir, 'tour.json');
 
@@ -325,7 +320,7 @@ class Tour {
 
 const describeChain = (chain: Json): string => Object.keys(chain).join(' → ');
 
-function story(tour: Tour): [string, () => Promise<Told>][] {
+function story(tour: Tour, knowledge: KnowledgeTour): [string, () => Promise<Told>][] {
   const shadowPlan = { ...tourPlan, shadow: tourShadow };
   return [
     ['policy', () => tour.policy()],
@@ -346,6 +341,10 @@ function story(tour: Tour): [string, () => Promise<Told>][] {
     ['feedback', () => tour.feedback()],
     ['roll back', () => tour.rollBack()],
     ['infer again', () => tour.infer(1)],
+    ['documents', () => knowledge.ingest()],
+    ['ask', () => knowledge.ask()],
+    ['edit', () => knowledge.edit()],
+    ['delete', () => knowledge.remove()],
     ['audit', () => tour.audit()],
   ];
 }
@@ -356,11 +355,12 @@ function story(tour: Tour): [string, () => Promise<Told>][] {
  */
 export async function runTour(config: Config, say: Say): Promise<boolean> {
   say('');
-  say('Tour: one model’s life');
+  say('Tour: one model’s life, and a folder of documents');
   const people = await gatherPeople(config.cli.apiUrl, config.stateDir);
   say(`  keys by role: ${join(config.stateDir, 'keys.json')} (0600)`);
   const tour = new Tour(people, await freshModelName(people));
-  for (const [name, work] of story(tour)) {
+  const knowledge = new KnowledgeTour(people, config.stateDir);
+  for (const [name, work] of story(tour, knowledge)) {
     const since = performance.now();
     try {
       const { what, workflowId } = await work();

@@ -27,6 +27,7 @@ import { createPredictedLabels } from '../activities/release/predicted-labels.js
 import { createTrainingActivities } from '../activities/training/index.js';
 import { subjectToken } from '../domain/subject-token.js';
 import type { Parts } from './dependencies.js';
+import { createKnowledgeActivities } from './etl-dependencies.js';
 import {
   createRuntime,
   createTrainer,
@@ -87,8 +88,10 @@ export async function createWorkerActivities(parts: Parts) {
   const approval = createApprovalFacts(db, createApprovalVerifier(serving.secrets));
   const intents = createIntentStore(db);
   const rows = (refs: readonly { ref: string }[]) => readParts(artifacts, refs);
+  const knowledge = await createKnowledgeActivities(parts, serving);
   const activities = {
     ...createEventsActivities(intents),
+    ...knowledge.activities,
     ...datasetsActivities(parts, serving),
     ...createTrainingActivities({
       runs: { ...createTrainingProgressStore(db), ...createVersionRegistrar(db) },
@@ -119,5 +122,12 @@ export async function createWorkerActivities(parts: Parts) {
       recordForgedStart: intents.recordForgedStart,
     }),
   };
-  return { activities, serving, close: async () => runtime.close() };
+  return {
+    activities,
+    serving,
+    close: async () => {
+      await knowledge.close();
+      await runtime.close();
+    },
+  };
 }

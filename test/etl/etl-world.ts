@@ -135,7 +135,7 @@ export async function createEtlWorld(): Promise<EtlWorld> {
       const roles = held.split(',') as Role[];
       const who = { subject, name: 'test', kind: 'person' as const };
       const permissions = permissionsOf(roles, []);
-      return { tenant, ...who, roles, permissions, env: 'dev', via: 'api-key:test' };
+      return { tenant, ...who, roles, groups: [], permissions, env: 'dev', via: 'api-key:test' };
     },
     startWorkflow: async (_tenant, start) => void started.push(start),
     wakeWorkflow: async (wake) => void woken.push(wake),

@@ -86,7 +86,7 @@ function createPeople(database: TestDatabase, keyFolder: string) {
     createCaller: async (tenant: string, held: Role[], env: Env = 'prod'): Promise<TestCaller> => {
       const caller = { tenant, actor: { ...system, roles: ['tenant-admin', 'platform-operator'] } };
       const kind = held.includes('service') ? ('service' as const) : ('person' as const);
-      const input = { kind, name: `caller-${++names}`, roles: held };
+      const input = { kind, name: `caller-${++names}`, roles: held, groups: [] };
       const { body } = await access.createPrincipal(caller, input);
       const asked = { principalId: body.id, env };
       const { key } = await access.createKey(caller, asked, await secrets.pepper());
@@ -111,7 +111,7 @@ export async function startTestApi(): Promise<TestApi> {
   });
   const parts = await openParts(config, { name: 'api', databaseUrl: database.urls.api });
   const stopping = new AbortController();
-  const { server, loops } = await createPublicServer(parts, stopping.signal);
+  const { server, loops, close } = await createPublicServer(parts, stopping.signal);
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url,
@@ -125,6 +125,7 @@ export async function startTestApi(): Promise<TestApi> {
       await new Promise((resolve) => server.close(resolve));
       stopping.abort();
       await loops.ended;
+      await close();
       await parts.close();
       await temporal.stop();
       await database.close();

@@ -13,7 +13,9 @@ import { createShardLeases, type ShardLeases } from './shard-leases.js';
 export { createReembedActivities } from './reembed-activities.js';
 export type { ReembedDeps } from './reembed-deps.js';
 export { createShardLeases } from './shard-leases.js';
+export { createCareActivities, type CareDeps } from './create-care-activities.js';
 export type { EtlObserver } from './etl-observer.js';
+export { withRows } from './with-rows.js';
 export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
 
 /** What a watcher acts on. A source without a row counts as DELETED. */

@@ -1,5 +1,6 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import type { ParsedBlock } from '../../domain/etl/document.js';
+import type { RowMode, SplitRows } from '../../domain/etl/rows.js';
 import { decodeCsv } from './decode-text.js';
 import { ParseRefusal } from './parse-refusal.js';
 import type { Parsed } from './parse-text.js';
@@ -87,29 +88,6 @@ export function parseCsv(bytes: Uint8Array, textUnits: number): Parsed {
   const lines = ragged.slice(0, MAX_LINES_NAMED);
   const metadata = ragged.length > 0 ? { raggedRows: ragged.length, raggedLines: lines } : {};
   return { metadata, blocks };
-}
-
-/** How a CSV becomes a document per row. */
-export interface RowMode {
-  /** Column whose value is the natural key of the row. */
-  keyColumn: string;
-  /** Column whose value is the title; default the key. */
-  titleColumn?: string | undefined;
-}
-
-/** A row as a document of its own (plain text, `column: value` per line). */
-export interface RowDocument {
-  key: string;
-  title: string;
-  text: string;
-  /** Line on which the row ends, 1-based. */
-  line: number;
-}
-
-/** Rows that became documents, and those that could not, by line. */
-export interface SplitRows {
-  rows: RowDocument[];
-  refused: { line: number; detail: 'ragged' | 'no_key' | 'duplicate_key' }[];
 }
 
 /**

@@ -1,0 +1,21 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { RowMode, SplitRows } from '../../domain/etl/rows.js';
+import { splitRows } from './parse-csv.js';
+import { ParseRefusal } from './parse-refusal.js';
+
+/** What the thread answers, once. */
+export type SplitAnswer =
+  { split: SplitRows } | { refused: { reason: string; evidence: Record<string, unknown> } };
+
+const { bytes, mode } = workerData as { bytes: Uint8Array; mode: RowMode };
+
+const answerOf = (): SplitAnswer => {
+  try {
+    return { split: splitRows(bytes, mode) };
+  } catch (error) {
+    if (!(error instanceof ParseRefusal)) throw error;
+    return { refused: { reason: error.reason, evidence: { ...error.evidence } } };
+  }
+};
+
+parentPort?.postMessage(answerOf());

@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { createEgress, fetchFollowing, type Egress } from '../adapters/egress/create-egress.js';
+import { createFolderSource } from '../adapters/folder-source/create-folder-source.js';
+import { createParser } from '../adapters/parsing/create-parser.js';
+import { createRowSplitter } from '../adapters/parsing/create-row-splitter.js';
+import { createEtlGenerationMoves } from '../adapters/postgres/etl-collection-moves.js';
+import { createEtlCollectionStore } from '../adapters/postgres/etl-collections.js';
+import { createEtlDocumentStore } from '../adapters/postgres/etl-documents.js';
+import { createEtlQuarantineStore } from '../adapters/postgres/etl-quarantine.js';
+import { createEtlReconcileLedger } from '../adapters/postgres/etl-reconcile-ledger.js';
+import { createEtlScanLedger } from '../adapters/postgres/etl-scan-ledger.js';
+import { createEtlScanStore } from '../adapters/postgres/etl-scans.js';
+import { createEtlSourceStore, createSourcePauses } from '../adapters/postgres/etl-sources.js';
+import { startChild } from '../adapters/processes/start-child.js';
+import { createEtlActivities, withRows } from '../activities/etl/index.js';
+import { createRetrievalActivities } from '../activities/retrieval/index.js';
+import type { EtlRouteDeps } from '../api/etl/index.js';
+import type { RetrievalRouteDeps } from '../api/retrieval/index.js';
+import type { Links } from '../api/started.js';
+import type { Config } from '../config.js';
+import { reembedCollectionStart } from '../domain/etl/reembed-contract.js';
+import { hookKey } from '../domain/etl/webhook-signature.js';
+import { formatId } from '../domain/ids.js';
+import type { Parts } from './dependencies.js';
+import { embedderOffers } from './embedders.js';
+import { createKnowledge, type Knowledge } from './knowledge.js';
+import { startWorkerThread } from './model-runtime.js';
+import type { Serving } from './serving.js';
+
+/** A whole upload's body, in milliseconds (15 minutes). */
+const UPLOAD_DEADLINE_MS = 900_000;
+
+/** The one way out: addresses that the operator allowed, and the configured embedding service. */
+export function createOutbound({ etl }: Config): Egress {
+  const { embedding, egressAllow } = etl;
+  const service = embedding === undefined ? [] : [new URL(embedding.url)];
+  return createEgress({
+    connections: [
+      ...egressAllow,
+      // The operator named this very address, so it may lie inside.
+      ...service.map(({ protocol, hostname, port }) => ({
+        scheme: protocol === 'https:' ? ('https' as const) : ('http' as const),
+        host: hostname.replace(/^\[|\]$/g, ''),
+        port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+        allowPrivateNetwork: true,
+        allowLoopback: true,
+      })),
+    ],
+  });
+}
+
+/** Whether a folder lies in one of the allowed ones, links resolved; false where it cannot be read. */
+async function isAllowedFolder(roots: readonly string[], path: string): Promise<boolean> {
+  const real = await realpath(path).catch(() => undefined);
+  if (real === undefined) return false;
+  for (const root of roots) {
+    const allowed = await realpath(root).catch(() => undefined);
+    if (allowed !== undefined && (real === allowed || real.startsWith(`${allowed}${sep}`)))
+      return true;
+  }
+  return false;
+}
+
+const checkSourceIn =
+  ({ etl }: Config): EtlRouteDeps['checkSource'] =>
+  async (kind, { path }) => {
+    if (kind !== 'folder' || typeof path !== 'string') return [];
+    if (await isAllowedFolder(etl.sourceFolders, path)) return [];
+    const folders = etl.sourceFolders.join(', ');
+    return [
+      {
+        pointer: '/config/path',
+        code: 'SOURCE_CONFIG_INVALID',
+        detail: `is no folder inside ${folders === '' ? 'an allowed one: none is' : folders}; set ANNEAL_SOURCE_FOLDERS`,
+      },
+    ];
+  };
+
+/** What the endpoints of `etl` and `retrieval` ask for. */
+export function createKnowledgeRoutes(
+  parts: Parts,
+  of: { serving: Serving; knowledge: Knowledge; egress: Egress; links: Links },
+): { etl: EtlRouteDeps; retrieval: RetrievalRouteDeps } {
+  const { db, config, artifacts } = parts;
+  const { serving, knowledge, egress, links } = of;
+  return {
+    etl: {
+      ...createEtlCollectionStore(db),
+      ...createEtlGenerationMoves(db, { reembedCollection: reembedCollectionStart }),
+      ...createEtlSourceStore(db),
+      ...createEtlScanStore(db),
+      ...createEtlDocumentStore(db, serving.cipher),
+      ...createEtlQuarantineStore(db),
+      findEmbedder: embedderOffers(parts, egress),
+      findSink: knowledge.findSink,
+      checkSource: checkSourceIn(config),
+      hookKey: async (tenant, sourceId) =>
+        hookKey((await serving.secrets.documentIdKey(tenant)).reveal(), sourceId),
+      openUrl: async (url, { maxBytes, signal }) => {
+        const { body, headers } = await fetchFollowing(egress.fetch, url, {
+          signal,
+          limits: { maxBytes },
+        });
+        return { body: Readable.from([body]), mediaType: headers['content-type'] };
+      },
+      submitChanges: knowledge.ledger.submitChanges,
+      spanText: knowledge.retrievalDeps.reads.spanText,
+      artifacts,
+      uploadDeadlineMs: UPLOAD_DEADLINE_MS,
+      nowMs: () => Date.now(),
+      links,
+    },
+    retrieval: { ...knowledge.retrieval, ...knowledge.evaluations, links },
+  };
+}
+
+/** Reads what a push source sent, its digest checked. */
+const readArtifactOf =
+  ({ artifacts }: Parts) =>
+  async (ref: string): Promise<Uint8Array> => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of artifacts.openStream(ref, { verify: true })) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+
+/** The activities of `etl` and `retrieval` in a worker, with the children and threads that they need. */
+export async function createKnowledgeActivities(parts: Parts, serving: Serving) {
+  const { db, config, log } = parts;
+  const egress = createOutbound(config);
+  const knowledge = createKnowledge(parts, serving, egress);
+  const parser = await createParser({
+    startChild,
+    children: config.etl.parserChildCount,
+    onKill: parts.metrics.knowledge.etl.parserKilled,
+  });
+  const folders = withRows(
+    createFolderSource({ roots: config.etl.sourceFolders }),
+    createRowSplitter(startWorkerThread),
+  );
+  const activities = {
+    ...createEtlActivities({
+      ledger: knowledge.ledger,
+      embeddings: knowledge.embeddings,
+      shards: knowledge.shards,
+      scans: createEtlScanLedger({ ...knowledge.ledgerParts, piiOf: knowledge.scrubber }),
+      reconciles: createEtlReconcileLedger(knowledge.ledgerParts),
+      pauseSource: createSourcePauses(db),
+      pullSource: (kind) => (kind === 'folder' ? folders : undefined),
+      readArtifact: readArtifactOf(parts),
+      parser,
+      scrubber: knowledge.scrubber,
+      embedder: knowledge.embedderOf,
+      sink: knowledge.sinkOf,
+      processId: formatId('process', Date.now(), randomBytes(10)),
+      log,
+      observe: parts.metrics.knowledge.etl.observe,
+    }),
+    ...createRetrievalActivities({
+      ...knowledge.evaluations,
+      ...knowledge.runs,
+      retrieval: knowledge.retrievalDeps,
+    }),
+  };
+  return {
+    activities,
+    close: async () => {
+      await parser.close();
+      await knowledge.close();
+      await egress.close();
+    },
+  };
+}
