@@ -9,13 +9,23 @@ import { createRowSplitter } from '../adapters/parsing/create-row-splitter.js';
 import { createEtlGenerationMoves } from '../adapters/postgres/etl-collection-moves.js';
 import { createEtlCollectionStore } from '../adapters/postgres/etl-collections.js';
 import { createEtlDocumentStore } from '../adapters/postgres/etl-documents.js';
+import { createEtlFits } from '../adapters/postgres/etl-fits.js';
+import { createEtlGenerations } from '../adapters/postgres/etl-generations.js';
 import { createEtlQuarantineStore } from '../adapters/postgres/etl-quarantine.js';
 import { createEtlReconcileLedger } from '../adapters/postgres/etl-reconcile-ledger.js';
+import { createEtlReembeds } from '../adapters/postgres/etl-reembeds.js';
 import { createEtlScanLedger } from '../adapters/postgres/etl-scan-ledger.js';
 import { createEtlScanStore } from '../adapters/postgres/etl-scans.js';
 import { createEtlSourceStore, createSourcePauses } from '../adapters/postgres/etl-sources.js';
 import { startChild } from '../adapters/processes/start-child.js';
-import { createEtlActivities, withRows } from '../activities/etl/index.js';
+import {
+  createEtlActivities,
+  createReembedActivities,
+  createShardLeases,
+  withRows,
+  type EtlDeps,
+  type ReembedDeps,
+} from '../activities/etl/index.js';
 import { createRetrievalActivities } from '../activities/retrieval/index.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
 import type { RetrievalRouteDeps } from '../api/retrieval/index.js';
@@ -26,6 +36,7 @@ import { hookKey } from '../domain/etl/webhook-signature.js';
 import { formatId } from '../domain/ids.js';
 import type { Parts } from './dependencies.js';
 import { embedderOffers } from './embedders.js';
+import { createFit } from './fit-embedder.js';
 import { createKnowledge, type Knowledge } from './knowledge.js';
 import { startWorkerThread } from './model-runtime.js';
 import type { Serving } from './serving.js';
@@ -126,8 +137,22 @@ const readArtifactOf =
     return Buffer.concat(chunks);
   };
 
+/** What re-embedding asks for in a worker. */
+const reembedDeps = (parts: Parts, knowledge: Knowledge): ReembedDeps => ({
+  backfills: knowledge.ledger,
+  generations: createEtlGenerations(parts),
+  reembeds: createEtlReembeds(parts),
+  fits: createEtlFits(knowledge.ledgerParts),
+  fit: createFit(parts),
+  dropPlace: ({ sink, ...place }) => knowledge.storeOf(sink).dropGeneration(place),
+});
+
 /** The activities of `etl` and `retrieval` in a worker, with the children and threads that they need. */
-export async function createKnowledgeActivities(parts: Parts, serving: Serving) {
+export async function createKnowledgeActivities(
+  parts: Parts,
+  serving: Serving,
+  around: (deps: EtlDeps) => EtlDeps = (deps) => deps,
+) {
   const { db, config, log } = parts;
   const egress = createOutbound(config);
   const knowledge = createKnowledge(parts, serving, egress);
@@ -140,24 +165,27 @@ export async function createKnowledgeActivities(parts: Parts, serving: Serving) 
     createFolderSource({ roots: config.etl.sourceFolders }),
     createRowSplitter(startWorkerThread),
   );
+  const etl = around({
+    ledger: knowledge.ledger,
+    embeddings: knowledge.embeddings,
+    shards: knowledge.shards,
+    scans: createEtlScanLedger({ ...knowledge.ledgerParts, piiOf: knowledge.scrubber }),
+    reconciles: createEtlReconcileLedger(knowledge.ledgerParts),
+    pauseSource: createSourcePauses(db),
+    pullSource: (kind) => (kind === 'folder' ? folders : undefined),
+    readArtifact: readArtifactOf(parts),
+    parser,
+    scrubber: knowledge.scrubber,
+    embedder: knowledge.embedderOf,
+    sink: knowledge.sinkOf,
+    processId: formatId('process', Date.now(), randomBytes(10)),
+    log,
+    observe: parts.metrics.knowledge.etl.observe,
+  });
+  const leases = createShardLeases(etl);
   const activities = {
-    ...createEtlActivities({
-      ledger: knowledge.ledger,
-      embeddings: knowledge.embeddings,
-      shards: knowledge.shards,
-      scans: createEtlScanLedger({ ...knowledge.ledgerParts, piiOf: knowledge.scrubber }),
-      reconciles: createEtlReconcileLedger(knowledge.ledgerParts),
-      pauseSource: createSourcePauses(db),
-      pullSource: (kind) => (kind === 'folder' ? folders : undefined),
-      readArtifact: readArtifactOf(parts),
-      parser,
-      scrubber: knowledge.scrubber,
-      embedder: knowledge.embedderOf,
-      sink: knowledge.sinkOf,
-      processId: formatId('process', Date.now(), randomBytes(10)),
-      log,
-      observe: parts.metrics.knowledge.etl.observe,
-    }),
+    ...createEtlActivities(etl, leases),
+    ...createReembedActivities({ ...etl, ...reembedDeps(parts, knowledge) }, leases),
     ...createRetrievalActivities({
       ...knowledge.evaluations,
       ...knowledge.runs,

@@ -152,6 +152,7 @@ export function createKnowledge(
     retrieval: createRetrieval(retrievalDeps),
     embedderOf: embedders.embedderOf,
     sinkOf: stores.sinkOf,
+    storeOf: stores.storeOf,
     findSink: stores.findSink,
     runs: createRetrievalRuns(parts.db, async (of, sealed) =>
       (await cipher.decrypt(ownerOf(of), sealed)).toString('utf8'),
