@@ -81,6 +81,12 @@ export const environmentSchema = z.object({
     .describe(
       'Folders that folder sources may read, comma-separated; none by default, `npm start` allows its own folder.',
     ),
+  ANNEAL_ETL_HEARTBEAT_MS: count(30_000, 1_000, 600_000).describe(
+    'Silence after which a step of a batch or a scan is given to another worker; holds for sources made from then on.',
+  ),
+  ANNEAL_ETL_BATCHES_PER_RUN_COUNT: count(100, 2, 100).describe(
+    'Batches after which the watcher of a source goes on as a new run; holds for sources made from then on.',
+  ),
   ANNEAL_PARSER_CHILD_COUNT: count(1, 1, 8).describe(
     'Child processes that parse documents, per worker of role etl; each may use 512 MiB.',
   ),
@@ -206,6 +212,8 @@ export interface Config {
     /** Absolute folders that folder sources may lie in. */
     sourceFolders: string[];
     parserChildCount: number;
+    heartbeatMs: number;
+    batchesPerRun: number;
     egressAllow: EgressAllowance[];
     /** The OpenAI-compatible embedder, where one is configured. */
     embedding:
@@ -264,6 +272,8 @@ function etlOf(env: Environment): Config['etl'] {
   return {
     sourceFolders: listOf(env.ANNEAL_SOURCE_FOLDERS).map((folder) => resolve(folder)),
     parserChildCount: env.ANNEAL_PARSER_CHILD_COUNT,
+    heartbeatMs: env.ANNEAL_ETL_HEARTBEAT_MS,
+    batchesPerRun: env.ANNEAL_ETL_BATCHES_PER_RUN_COUNT,
     egressAllow: listOf(env.ANNEAL_EGRESS_ALLOW).flatMap((text) => egressAllowanceOf(text) ?? []),
     embedding:
       url === undefined || model === undefined || dims === undefined

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { loadConfig, type Config } from '../config.js';
 import { createApp } from '../api/app.js';
+import type { EtlRouteDeps } from '../api/etl/index.js';
 import { formatId } from '../domain/ids.js';
 import { createAuthentication } from './api-authentication.js';
 import { createRouteDeps } from './api-dependencies.js';
@@ -18,12 +19,23 @@ const DRAIN_MS = 30_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** What an entry other than the product's puts around what a capability asks for: failpoints. */
+export interface ApiAround {
+  etl?: ((deps: EtlRouteDeps) => EtlRouteDeps) | undefined;
+}
+
 /** The public server on an ephemeral or configured port; what tests start in process. */
-export async function createPublicServer(parts: Parts, stopping: AbortSignal) {
+export async function createPublicServer(
+  parts: Parts,
+  stopping: AbortSignal,
+  around: ApiAround = {},
+) {
   const { config, log, metrics, starter } = parts;
   const serving = createServing(parts, 'api');
   const routeDeps = createRouteDeps(parts, serving);
-  const app = createApp(allRoutes(routeDeps.routes), {
+  const { routes } = routeDeps;
+  const etl = around.etl?.(routes.etl) ?? routes.etl;
+  const app = createApp(allRoutes({ ...routes, etl }), {
     authenticate: createAuthentication(parts, stopping),
     startWorkflow: starter.startWorkflow,
     wakeWorkflow: starter.wakeWorkflow,
@@ -44,13 +56,14 @@ export async function createPublicServer(parts: Parts, stopping: AbortSignal) {
   return { server, loops, serving, close: routeDeps.close };
 }
 
-async function startApi(config: Config): Promise<Running> {
+/** Starts the API. `around` is for entries other than the product's. */
+export async function startApi(config: Config, around?: ApiAround): Promise<Running> {
   const parts = await openParts(config, {
     name: 'api',
     databaseUrl: requireUrl(config.postgres.apiUrl, 'ANNEAL_API_DATABASE_URL'),
   });
   const stopping = new AbortController();
-  const { server, loops, close } = await createPublicServer(parts, stopping.signal);
+  const { server, loops, close } = await createPublicServer(parts, stopping.signal, around);
   let leaving = false;
   const internal = await startInternalListener({
     host: config.api.internalHost,

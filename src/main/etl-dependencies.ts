@@ -37,7 +37,7 @@ import { formatId } from '../domain/ids.js';
 import type { Parts } from './dependencies.js';
 import { embedderOffers } from './embedders.js';
 import { createFit } from './fit-embedder.js';
-import { createKnowledge, type Knowledge } from './knowledge.js';
+import { createKnowledge, limitsOf, type Knowledge } from './knowledge.js';
 import { startWorkerThread } from './model-runtime.js';
 import type { Serving } from './serving.js';
 
@@ -97,14 +97,15 @@ export function createKnowledgeRoutes(
 ): { etl: EtlRouteDeps; retrieval: RetrievalRouteDeps } {
   const { db, config, artifacts } = parts;
   const { serving, knowledge, egress, links } = of;
+  const limits = limitsOf(config);
   return {
     etl: {
-      ...createEtlCollectionStore(db),
+      ...createEtlCollectionStore(db, limits),
       ...createEtlGenerationMoves(db, { reembedCollection: reembedCollectionStart }),
-      ...createEtlSourceStore(db),
-      ...createEtlScanStore(db),
+      ...createEtlSourceStore(db, limits),
+      ...createEtlScanStore(db, limits),
       ...createEtlDocumentStore(db, serving.cipher),
-      ...createEtlQuarantineStore(db),
+      ...createEtlQuarantineStore(db, limits),
       findEmbedder: embedderOffers(parts, egress),
       findSink: knowledge.findSink,
       checkSource: checkSourceIn(config),

@@ -15,7 +15,7 @@ import {
 } from '../activities/retrieval/index.js';
 import type { Scrubber } from '../activities/etl/index.js';
 import type { SinkOffer } from '../api/etl/index.js';
-import { watchSourceStart } from '../domain/etl/contract.js';
+import { sourceLimits, watchSourceStart, type SourceLimits } from '../domain/etl/contract.js';
 import type { GenerationFacts } from '../domain/etl/ledger.js';
 import type { VectorSink, VectorStore } from '../domain/etl/vector-sink.js';
 import { PlatformError } from '../domain/errors.js';
@@ -26,6 +26,7 @@ import { piiPolicyIdentity, piiPolicySchema, type PiiPolicy } from '../domain/pi
 import { scrubText } from '../domain/pii/scrub-text.js';
 import { subjectToken } from '../domain/subject-token.js';
 import { MINUTE_MS } from '../domain/units.js';
+import type { Config } from '../config.js';
 import type { Parts } from './dependencies.js';
 import { createEmbedders } from './embedders.js';
 import type { Serving } from './serving.js';
@@ -33,6 +34,10 @@ import type { Serving } from './serving.js';
 const FRESHNESS_OBJECTIVE_MS = 5 * MINUTE_MS;
 
 const MAX_POLICIES = 1_000;
+
+/** What runs of a source are given in this installation. */
+export const limitsOf = ({ etl }: Config): SourceLimits =>
+  sourceLimits({ heartbeatTimeoutMs: etl.heartbeatMs, maxBatches: etl.batchesPerRun });
 
 /** Policies read once: what their patterns compile to is kept with the object. */
 function createPolicies() {
@@ -118,7 +123,7 @@ export function createKnowledge(
     db: parts.db,
     cipher,
     keyOf: (tenant) => secrets.documentIdKey(tenant),
-    watchStart: (source) => watchSourceStart(source),
+    watchStart: (source) => watchSourceStart(source, limitsOf(parts.config).watch),
   };
   const scrubber = createScrubbers(secrets);
   const embedders = createEmbedders(parts, egress);

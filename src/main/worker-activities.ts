@@ -17,6 +17,7 @@ import { readParts, readQuarantine } from '../adapters/tabular/read-part.js';
 import { stageRows } from '../adapters/tabular/stage-rows.js';
 import { createApprovalActivities } from '../activities/approval/index.js';
 import { createDatasetsActivities } from '../activities/datasets/index.js';
+import type { EtlDeps } from '../activities/etl/index.js';
 import { createEvaluationActivities } from '../activities/evaluation/index.js';
 import { createEventsActivities } from '../activities/events/index.js';
 import { createInferenceActivities } from '../activities/inference/index.js';
@@ -80,15 +81,20 @@ function datasetsActivities({ db, artifacts }: Parts, serving: Serving) {
   });
 }
 
+/** What an entry other than the product's puts around what a capability asks for: failpoints, planted faults. */
+export interface WorkerAround {
+  etl?: ((deps: EtlDeps) => EtlDeps) | undefined;
+}
+
 /** Every activity of the platform with what it asks for, and the serving side of this worker. */
-export async function createWorkerActivities(parts: Parts) {
+export async function createWorkerActivities(parts: Parts, around: WorkerAround = {}) {
   const { db, artifacts } = parts;
   const runtime = createRuntime(parts);
   const serving = createServing(parts, 'inference', runtime);
   const approval = createApprovalFacts(db, createApprovalVerifier(serving.secrets));
   const intents = createIntentStore(db);
   const rows = (refs: readonly { ref: string }[]) => readParts(artifacts, refs);
-  const knowledge = await createKnowledgeActivities(parts, serving);
+  const knowledge = await createKnowledgeActivities(parts, serving, around.etl);
   const activities = {
     ...createEventsActivities(intents),
     ...knowledge.activities,

@@ -5,7 +5,7 @@ import { startInternalListener } from './metrics.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
 import { createWorkers } from './temporal-workers.js';
-import { createWorkerActivities } from './worker-activities.js';
+import { createWorkerActivities, type WorkerAround } from './worker-activities.js';
 import { createWorkerLoops } from './worker-loops.js';
 import { loadWorkflowBundles } from './workflow-bundle.js';
 
@@ -27,8 +27,8 @@ function installRuntime(config: Config): void {
   });
 }
 
-/** Starts the workers of all configured roles with their loops. */
-async function startWorker(config: Config): Promise<Running> {
+/** Starts the workers of all configured roles with their loops. `around` is for entries other than the product's. */
+export async function startWorker(config: Config, around?: WorkerAround): Promise<Running> {
   installRuntime(config);
   const parts = await openParts(config, {
     name: 'worker',
@@ -38,7 +38,7 @@ async function startWorker(config: Config): Promise<Running> {
   const connection = await NativeConnection.connect(
     config.temporal.connection(config.temporal.address),
   );
-  const { activities, serving, close } = await createWorkerActivities(parts);
+  const { activities, serving, close } = await createWorkerActivities(parts, around);
   const loops = startLoops(
     parts,
     [...serving.loops, ...createWorkerLoops(parts, stopping.signal)],

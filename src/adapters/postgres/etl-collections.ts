@@ -1,7 +1,7 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Outcome } from '../../domain/events/change.js';
 import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
-import { scanSourceStart, watchSourceStart } from '../../domain/etl/contract.js';
+import { scanSourceStart, watchSourceStart, type SourceLimits } from '../../domain/etl/contract.js';
 import {
   isPullKind,
   type ChangeCollection,
@@ -128,7 +128,7 @@ const createCollection =
 export async function insertScan(
   tx: Tx,
   caller: Caller,
-  source: EtlSource,
+  { source, limits }: { source: EtlSource; limits?: SourceLimits | undefined },
 ): Promise<{ scanId: string; start: StartRequest } | undefined> {
   const { tenant, actor } = caller;
   const { sourceId, name } = source;
@@ -140,18 +140,20 @@ export async function insertScan(
   await tx.etlScan.create({
     data: { tenantId: tenant, scanId, sourceId, state: 'RUNNING', requestedBy: actor.subject },
   });
-  return { scanId, start: scanSourceStart({ tenant, scanId, sourceId, name }, 'api') };
+  return {
+    scanId,
+    start: scanSourceStart({ tenant, scanId, sourceId, name }, 'api', limits?.scan),
+  };
 }
 
 /** The wake of a source's watcher: it looks at its row and at what is due. */
-export function wakeWatcher(source: {
-  tenantId: string;
-  sourceId: string;
-  name: string;
-}): WakeRequest {
+export function wakeWatcher(
+  source: { tenantId: string; sourceId: string; name: string },
+  limits?: SourceLimits,
+): WakeRequest {
   const { tenantId: tenant, sourceId, name } = source;
   const start: StartRequest = {
-    ...watchSourceStart({ tenant, sourceId, name }),
+    ...watchSourceStart({ tenant, sourceId, name }, limits?.watch),
     startedBy: 'api',
   };
   return { workflowId: start.workflowId, factId: newId('event'), start };
@@ -168,7 +170,11 @@ const repend = `
     and e.kind = 'upsert' and e.content_ref is not null`;
 
 /** Everything of a collection goes through its new pipeline: pull sources are scanned, pushed bytes are read again. */
-async function processAgain(tx: Tx, caller: Caller, collectionId: string) {
+async function processAgain(
+  tx: Tx,
+  caller: Caller,
+  { collectionId, limits }: { collectionId: string; limits?: SourceLimits | undefined },
+) {
   const { tenant } = caller;
   const sources = await tx.etlSource.findMany({
     where: { tenantId: tenant, collectionId, state: { in: ['ACTIVE', 'FAILED'] } },
@@ -178,13 +184,13 @@ async function processAgain(tx: Tx, caller: Caller, collectionId: string) {
   const scans: string[] = [];
   for (const source of sources) {
     if (isPullKind(source.kind)) {
-      const scan = await insertScan(tx, caller, source);
+      const scan = await insertScan(tx, caller, { source, limits });
       if (scan === undefined) continue;
       scans.push(scan.scanId);
       starts.push(scan.start);
     } else {
       const due = await tx.$executeRawUnsafe(repend, tenant, source.sourceId);
-      if (due > 0) wakes.push(wakeWatcher(source));
+      if (due > 0) wakes.push(wakeWatcher(source, limits));
     }
   }
   const documentsAffected = await tx.etlDocument.count({
@@ -197,7 +203,7 @@ const nothingAgain = { starts: [], wakes: [], scans: [], documentsAffected: 0 };
 
 /** Changes a collection; another pipeline processes its documents again. @throws NOT_FOUND */
 const changeCollection =
-  (db: Database) =>
+  (db: Database, limits?: SourceLimits) =>
   (
     caller: Caller,
     collectionId: string,
@@ -218,7 +224,7 @@ const changeCollection =
         data: { ...Object.fromEntries(given), pipeline: json(pipeline), updatedAt: new Date() },
       });
       const { starts, wakes, ...again } = isOther
-        ? await processAgain(tx, caller, collectionId)
+        ? await processAgain(tx, caller, { collectionId, limits })
         : nothingAgain;
       return {
         status: 200,
@@ -235,9 +241,9 @@ const changeCollection =
     });
 
 /** Collections as the API writes and reads them (role anneal_api). */
-export const createEtlCollectionStore = (db: Database) => ({
+export const createEtlCollectionStore = (db: Database, limits?: SourceLimits) => ({
   createCollection: createCollection(db),
-  changeCollection: changeCollection(db),
+  changeCollection: changeCollection(db, limits),
   findCollection: (tenant: string, collectionId: string): Promise<CollectionView | undefined> =>
     db.withTenant(tenant, async (tx) => {
       const row = await tx.etlCollection.findUnique({

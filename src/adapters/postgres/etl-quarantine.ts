@@ -1,5 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Outcome } from '../../domain/events/change.js';
+import type { SourceLimits } from '../../domain/etl/contract.js';
 import {
   isReleasable,
   quarantineViewSchema,
@@ -62,7 +63,7 @@ async function moveChange(tx: Tx, row: EtlQuarantineItem, verb: QuarantineVerb):
 
 /** Decides about a quarantined document. @throws NOT_FOUND, NOT_RELEASABLE, ILLEGAL_TRANSITION */
 const decideItem =
-  (db: Database) =>
+  (db: Database, limits?: SourceLimits) =>
   (
     caller: Caller,
     itemId: string,
@@ -94,7 +95,7 @@ const decideItem =
       return {
         status: 200,
         body: itemView(row),
-        wakes: source === null ? [] : [wakeWatcher(source)],
+        wakes: source === null ? [] : [wakeWatcher(source, limits)],
         audit: {
           action: `etl.quarantine-${verb}`,
           resource: { type: 'quarantine-item', id: itemId },
@@ -106,8 +107,8 @@ const decideItem =
     });
 
 /** Quarantined documents as stewards see and decide on them (role anneal_api). */
-export const createEtlQuarantineStore = (db: Database) => ({
-  decideItem: decideItem(db),
+export const createEtlQuarantineStore = (db: Database, limits?: SourceLimits) => ({
+  decideItem: decideItem(db, limits),
   findItem: (tenant: string, itemId: string): Promise<QuarantineView | undefined> =>
     db.withTenant(tenant, async (tx) => {
       const row = await tx.etlQuarantineItem.findUnique({

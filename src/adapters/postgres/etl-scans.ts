@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
-import { etlWorkflowId } from '../../domain/etl/contract.js';
+import { etlWorkflowId, type SourceLimits } from '../../domain/etl/contract.js';
 import {
   isPullKind,
   scanViewSchema,
@@ -29,7 +29,7 @@ const scanView = (row: EtlScan): ScanView =>
 
 /** Starts a scan. @throws NOT_FOUND, SOURCE_CONFIG_INVALID for a push source, SOURCE_PAUSED, SCAN_RUNNING */
 const startScan =
-  (db: Database) =>
+  (db: Database, limits?: SourceLimits) =>
   (caller: Caller, sourceId: string): Promise<Outcome<StartedFacts>> =>
     mutate(db, caller, async (tx) => {
       const source = await lockSource(tx, caller.tenant, sourceId);
@@ -41,7 +41,7 @@ const startScan =
         throw new PlatformError('SOURCE_PAUSED', 'The source is paused.', {
           extensions: { reason: source.stateReason },
         });
-      const scan = await insertScan(tx, caller, source);
+      const scan = await insertScan(tx, caller, { source, limits });
       if (scan === undefined) {
         const running = await tx.etlScan.findFirst({
           where: { tenantId: caller.tenant, sourceId, state: { in: ['RUNNING', 'WAITING'] } },
@@ -115,8 +115,8 @@ const decideScan =
     });
 
 /** Scans as the API starts, reads and decides on them (role anneal_api). */
-export const createEtlScanStore = (db: Database) => ({
-  startScan: startScan(db),
+export const createEtlScanStore = (db: Database, limits?: SourceLimits) => ({
+  startScan: startScan(db, limits),
   decideScan: decideScan(db),
   findScan: (tenant: string, scanId: string): Promise<ScanView | undefined> =>
     db.withTenant(tenant, async (tx) => {

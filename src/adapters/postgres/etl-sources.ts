@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Outcome } from '../../domain/events/change.js';
-import { etlWorkflowId, watchSourceStart } from '../../domain/etl/contract.js';
+import { etlWorkflowId, watchSourceStart, type SourceLimits } from '../../domain/etl/contract.js';
 import {
   isPullKind,
   sourceViewSchema,
@@ -127,7 +127,7 @@ async function refuseSource(tx: Tx, caller: Caller, input: CreateSource): Promis
 
 /** Writes a source and starts its watcher; a pull source is scanned at once. */
 const createSource =
-  (db: Database) =>
+  (db: Database, limits?: SourceLimits) =>
   (caller: Caller, input: CreateSource): Promise<Outcome<SourceView>> =>
     mutate(db, caller, async (tx) => {
       const { tenant, actor } = caller;
@@ -152,8 +152,13 @@ const createSource =
           createdBy: actor.subject,
         },
       });
-      const scan = isPullKind(kind) ? await insertScan(tx, caller, row) : undefined;
-      const watch = { ...watchSourceStart({ tenant, sourceId, name }), startedBy: 'api' as const };
+      const scan = isPullKind(kind)
+        ? await insertScan(tx, caller, { source: row, limits })
+        : undefined;
+      const watch = {
+        ...watchSourceStart({ tenant, sourceId, name }, limits?.watch),
+        startedBy: 'api' as const,
+      };
       return {
         status: 201,
         body: await viewOf(tx, row),
@@ -175,7 +180,7 @@ const createSource =
 
 /** Moves a source between working and paused, and makes its watcher look. @throws NOT_FOUND, ILLEGAL_TRANSITION */
 const moveSource =
-  (db: Database) =>
+  (db: Database, limits?: SourceLimits) =>
   (
     caller: Caller,
     sourceId: string,
@@ -195,7 +200,7 @@ const moveSource =
       return {
         status: 200,
         body: await viewOf(tx, row),
-        wakes: [wakeWatcher(row)],
+        wakes: [wakeWatcher(row, limits)],
         audit: {
           action: to === 'PAUSED' ? 'etl.source-paused' : 'etl.source-resumed',
           resource: { type: 'source', id: sourceId },
@@ -208,7 +213,7 @@ const moveSource =
 
 /** Ends a source. With `delete_documents` its documents are hidden in this very transaction (W4); rows follow. */
 const deleteSource =
-  (db: Database) =>
+  (db: Database, limits?: SourceLimits) =>
   (
     caller: Caller,
     sourceId: string,
@@ -217,7 +222,7 @@ const deleteSource =
     mutate(db, caller, async (tx) => {
       const { tenant } = caller;
       const before = await lockSource(tx, tenant, sourceId);
-      const wake = wakeWatcher(before);
+      const wake = wakeWatcher(before, limits);
       const body = { id: sourceId, workflowId: wake.workflowId, status: 'DELETING' };
       if (before.state === 'DELETING' && before.deleteMode === mode)
         return { status: 202, body, audit: [] };
@@ -283,10 +288,10 @@ export const createSourcePauses =
   };
 
 /** Sources as the API writes and reads them (role anneal_api). */
-export const createEtlSourceStore = (db: Database) => ({
-  createSource: createSource(db),
-  moveSource: moveSource(db),
-  deleteSource: deleteSource(db),
+export const createEtlSourceStore = (db: Database, limits?: SourceLimits) => ({
+  createSource: createSource(db, limits),
+  moveSource: moveSource(db, limits),
+  deleteSource: deleteSource(db, limits),
   findSource: (tenant: string, sourceId: string): Promise<SourceView | undefined> =>
     db.withTenant(tenant, async (tx) => {
       const row = await tx.etlSource.findUnique({

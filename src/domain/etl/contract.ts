@@ -109,6 +109,34 @@ export const defaultCareLimits: CareLimits = {
   maxAttempts: 10,
 };
 
+/** Everything that runs of a source are given when they start. */
+export interface SourceLimits {
+  watch: WatchLimits;
+  scan: ScanLimits;
+}
+
+/**
+ * Limits of a source with what an installation sets for itself.
+ * @param own `heartbeatTimeoutMs`: silence after which a step is given to another worker; `maxBatches` of one run
+ */
+export const sourceLimits = (own: {
+  heartbeatTimeoutMs?: number | undefined;
+  maxBatches?: number | undefined;
+}): SourceLimits => {
+  const {
+    heartbeatTimeoutMs = defaultBatchLimits.heartbeatTimeoutMs,
+    maxBatches = defaultWatchLimits.maxBatches,
+  } = own;
+  return {
+    watch: {
+      ...defaultWatchLimits,
+      maxBatches,
+      batch: { ...defaultBatchLimits, heartbeatTimeoutMs },
+    },
+    scan: { ...defaultScanLimits, heartbeatTimeoutMs },
+  };
+};
+
 /** How many documents a batch, or all batches of a watcher, dealt with. */
 export interface BatchCounts {
   claimed: number;

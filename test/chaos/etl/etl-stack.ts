@@ -111,7 +111,7 @@ export class EtlStack {
       ANNEAL_WORKER_METRICS_PORT: '0',
       ANNEAL_WORKER_ROLES: 'orchestration,etl',
       ANNEAL_ETL_HEARTBEAT_MS: String(HEARTBEAT_MS),
-      ANNEAL_ETL_BATCHES_PER_RUN: String(BATCHES_PER_RUN),
+      ANNEAL_ETL_BATCHES_PER_RUN_COUNT: String(BATCHES_PER_RUN),
     });
     this.stateDir = this.#env['ANNEAL_STATE_DIR'] ?? '';
     this.sourcesDir = `${this.stateDir}-sources`;
