@@ -35,6 +35,8 @@ export const idPrefixes = {
   reconcile: 'rec',
   compaction: 'cmp',
   fit: 'fit',
+  probe: 'prb',
+  canary: 'can',
   evalSet: 'evs',
   retrievalEvaluation: 'evr',
 } as const;

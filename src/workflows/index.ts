@@ -6,12 +6,14 @@ export { rollOutRelease } from './release/index.js';
 export { infer, inferShadow } from './inference/index.js';
 export { publishSnapshot } from './datasets/index.js';
 export {
+  checkCanaries,
   compactGeneration,
   fitEmbedder,
   ingestBatch,
   reconcileGeneration,
   reembedCollection,
   scanSource,
+  startDueWork,
   watchSource,
 } from './etl/index.js';
-export { evaluateRetrieval } from './retrieval/index.js';
+export { evaluateRetrieval, probeGeneration } from './retrieval/index.js';

@@ -1,5 +1,6 @@
 import type { Caller } from '../../domain/events/change.js';
 import { workflowCaller } from '../run-of.js';
+import { createMeasureRecall, type ProbeDeps } from './measure-recall.js';
 import { createMeasureRetrieval, type MeasureRetrievalDeps } from './measure-retrieval.js';
 
 /** What the activities of `retrieval` ask for. */
@@ -21,6 +22,11 @@ export const createRetrievalActivities = (deps: RetrievalActivitiesDeps) => ({
     failure: { code: string; message: string };
   }): Promise<void> =>
     deps.failRetrievalEvaluation(workflowCaller(input.tenant), input.evaluationId, input.failure),
+});
+
+/** Activities of the recall probe; on queue `etl`. */
+export const createProbeActivities = (deps: ProbeDeps) => ({
+  measureRecall: createMeasureRecall(deps),
 });
 
 export { createEvalSet, type CreateEvalSetDeps } from './create-eval-set.js';

@@ -1,7 +1,9 @@
+export { checkCanaries } from './check-canaries.js';
 export { compactGeneration } from './compact-generation.js';
 export { fitEmbedder } from './fit-embedder.js';
 export { ingestBatch } from './ingest-batch.js';
 export { reconcileGeneration } from './reconcile-generation.js';
 export { reembedCollection } from './reembed-collection.js';
 export { scanSource } from './scan-source.js';
+export { startDueWork } from './start-due-work.js';
 export { watchSource } from './watch-source.js';

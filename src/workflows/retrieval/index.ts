@@ -1,1 +1,2 @@
 export { evaluateRetrieval } from './evaluate-retrieval.js';
+export { probeGeneration } from './probe-generation.js';
