@@ -143,7 +143,7 @@ describe('care of a generation', () => {
 
   it('a reconcile looks at 16 slices in fewer than 150 events, removes orphans and writes what is missing', async () => {
     const row = { rowId: 'r1', docId: 'd1', textHash: 'h1', embedText: textOf('x'), page: 0 };
-    world.missing = [{ ...row, acl: ['public'], aclHash: 'a1' }];
+    world.missing = [{ ...row, metadata: {}, acl: ['public'], aclHash: 'a1' }];
     const input = { reconcileId: 'rec_1', slices: 16 };
     const handle = await start('reconcileGeneration', input, 'rec_1');
     expect(await handle.result()).toMatchObject({

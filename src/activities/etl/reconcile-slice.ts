@@ -1,9 +1,12 @@
+import { PlatformError } from '../../domain/errors.js';
+import { rowMetadata } from '../../domain/etl/row-metadata.js';
 import type { MissingRow } from '../../domain/etl/scan.js';
 import type { ReconcileCounts } from '../../domain/etl/contract.js';
 import type { Slice } from '../../domain/etl/vector-sink.js';
 import { embedTexts } from './embed-texts.js';
 import type { EtlDeps } from './etl-deps.js';
 import { keepClaims } from './keep-claims.js';
+import { workflowCaller } from '../run-of.js';
 import type { WithEpoch } from './shard-leases.js';
 import { writeRows } from './write-rows.js';
 
@@ -17,19 +20,27 @@ export interface ReconcileSliceInput {
 /**
  * Compares one slice of a store with the manifests and puts it right: orphans go, missing rows are embedded and written
  * again, stale access copies follow the ledger. A repeat finds what is still wrong.
- * @throws codes of embedder and store, NOT_FOUND
+ * @throws codes of embedder and store, EMBEDDER_DRIFTED, NOT_FOUND
  */
 export const createReconcileSlice =
   (deps: EtlDeps, withEpoch: WithEpoch) =>
   ({ tenant, reconcileId, generationId, slice }: ReconcileSliceInput): Promise<ReconcileCounts> =>
     keepClaims(
-      async () => undefined,
+      () => deps.ledger.renewClaims(tenant, reconcileId),
       async ({ signal, note }) => {
         const generation = await deps.reconciles.findGeneration(tenant, generationId);
         const sink = await deps.sink(tenant, generation);
         const rows = sink.scanIds(slice);
-        const found = await deps.reconciles.compareRows(tenant, generationId, { ...slice, rows });
+        const found = await deps.reconciles.compareRows(tenant, generationId, {
+          ...slice,
+          ...{ reconcileId, rows },
+        });
         note(1);
+        if (generation.drifted && found.missing.length > 0)
+          throw new PlatformError(
+            'EMBEDDER_DRIFTED',
+            'The embedder answers differently than it did.',
+          );
         const embedder = await deps.embedder(tenant, generation);
         const tasks = found.missing.map(({ textHash, embedText }) => ({
           textHash,
@@ -41,11 +52,10 @@ export const createReconcileSlice =
         const adds = found.missing.flatMap((row: MissingRow) => {
           const one = vectors.get(row.textHash);
           if (one === undefined || !('vector' in one)) return [];
-          const { rowId, docId, embedText, acl, aclHash, page } = row;
+          const { rowId, docId, embedText, acl, aclHash } = row;
           const access = { acl: [...acl].sort(), accessHash: aclHash };
-          return [
-            { rowId, docId, vector: one.vector, text: embedText, ...access, metadata: { page } },
-          ];
+          const metadata = rowMetadata(row.metadata, row.page);
+          return [{ rowId, docId, vector: one.vector, text: embedText, ...access, metadata }];
         });
         const patches = found.stale.map(({ rowId, acl, aclHash }) => ({
           rowId,
@@ -61,7 +71,10 @@ export const createReconcileSlice =
           missing: adds.length,
           stale: patches.length,
         };
-        await deps.reconciles.recordSlice(tenant, reconcileId, { index: slice.index, ...counts });
+        await deps.reconciles.recordSlice(workflowCaller(tenant), reconcileId, {
+          index: slice.index,
+          ...counts,
+        });
         return { rows: found.rows, ...counts };
       },
     );

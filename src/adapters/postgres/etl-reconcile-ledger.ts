@@ -12,8 +12,10 @@ import {
   sealed,
   type ChunkPath,
   type LedgerParts,
+  type RevisionHead,
 } from './etl-rows.js';
 import { mutate } from './mutate.js';
+import { newId } from './new-id.js';
 
 /** What manifests of a generation name in a slice. A document that is being written, or was since, is nobody's to judge. */
 const namedRows = `
@@ -56,13 +58,31 @@ const compare = `
   order by 1, 2`;
 
 const contents = `
-  select l.doc_id::text, l.rev, l.text_hashes, l.starts, l.ends, l.pages, l.paths_enc, r.text_enc
+  select l.doc_id::text, l.rev, l.text_hashes, l.starts, l.ends, l.pages, l.paths_enc, r.text_enc, r.head_enc
   from unnest($2::uuid[], $3::int[]) as w(doc_id, rev)
   join (select * from etl_chunk_list where tenant_id = $1 and doc_id = any ($2::uuid[])) l
     on l.doc_id = w.doc_id and l.rev = w.rev
   join (select * from etl_revision where tenant_id = $1 and doc_id = any ($2::uuid[])) r
     on r.doc_id = w.doc_id and r.rev = w.rev
-  where r.text_enc is not null and l.paths_enc is not null`;
+  where r.text_enc is not null and r.head_enc is not null and l.paths_enc is not null`;
+
+/** Whoever writes a document holds it; what moved on since the comparison is not missing any more. */
+const claim = `
+  update etl_document d set fence = d.fence + 1, claim_batch = $4, claim_until = now() + interval '15 minutes'
+  from unnest($2::uuid[], $3::int[]) as w(doc_id, rev)
+  where d.tenant_id = $1 and d.doc_id = any ($2::uuid[]) and d.doc_id = w.doc_id and d.live_rev = w.rev
+    and d.deleted_at is null and (d.claim_batch is null or d.claim_batch = $4)
+  returning d.doc_id::text`;
+
+/** Ends the claims; changes that waited for them are due. */
+const release = `
+  with freed as (
+    update etl_document set claim_batch = null, claim_until = null, lost_claims = 0
+    where tenant_id = $1 and claim_batch = $2 returning doc_id, source_id)
+  update etl_source s set wake_pending = true from (
+    select distinct f.source_id from freed f join etl_change_event e
+      on e.tenant_id = $1 and e.doc_id = f.doc_id and e.state = 'PENDING') w
+  where s.tenant_id = $1 and s.source_id = w.source_id returning s.source_id, s.name`;
 
 /** The chunks of one revision that its store lacks, from the stored text: nothing is fetched or parsed again. */
 async function missingOf(
@@ -78,6 +98,8 @@ async function missingOf(
   const paths = readJson<ChunkPath[]>(
     await decrypt(sealed.paths(owner), content.paths_enc as Buffer),
   );
+  const head = await decrypt(sealed.revision('head_enc', owner), content.head_enc as Buffer);
+  const { metadata } = readJson<RevisionHead>(head);
   const [hashes, starts, ends, pages] = [
     content.text_hashes as string[],
     content.starts as number[],
@@ -96,6 +118,7 @@ async function missingOf(
         textHash: hashes[at] ?? '',
         embedText: whole === 1 ? lead : lead + text.slice(starts[at], ends[at]),
         page: pages[at] ?? 0,
+        metadata,
         acl: row.acl as string[],
         aclHash: optional(row.acl_hash) ?? '',
       },
@@ -103,24 +126,33 @@ async function missingOf(
   });
 }
 
+/** Claims the documents that lack rows, and reads what their rows are made of. */
 async function findMissing(
   parts: LedgerParts,
-  tenant: string,
+  of: { tenant: string; reconcileId: string },
   found: readonly SqlRow[],
 ): Promise<MissingRow[]> {
+  const { tenant, reconcileId } = of;
   const byDocument = grouped(found);
-  const wanted = [...byDocument.entries()].map(([docId, rows]) => ({
-    docId,
-    rev: Number(rows[0]?.rev),
-  }));
-  if (wanted.length === 0) return [];
-  const rows = await parts.db.batch(tenant, (query) =>
-    bounded(query, contents, [
+  const docIds = [...byDocument.keys()].sort();
+  if (docIds.length === 0) return [];
+  const revs = docIds.map((docId) => Number(byDocument.get(docId)?.[0]?.rev));
+  const rows = await parts.db.batch(tenant, async (query) => {
+    // In order of the id, like every writer of documents.
+    await query(
+      `select 1 from etl_document where tenant_id = $1 and doc_id = any ($2::uuid[]) order by doc_id for update`,
+      [tenant, docIds],
+    );
+    const held = await bounded(query, claim, [tenant, docIds, revs, reconcileId]);
+    const mine = new Set(held.map((row) => String(row.doc_id)));
+    const wanted = docIds.map((docId, at) => ({ docId, rev: revs[at] }));
+    const claimed = wanted.filter(({ docId }) => mine.has(docId));
+    return bounded(query, contents, [
       tenant,
-      wanted.map(({ docId }) => docId),
-      wanted.map(({ rev }) => rev),
-    ]),
-  );
+      claimed.map(({ docId }) => docId),
+      claimed.map(({ rev }) => rev),
+    ]);
+  });
   const missing = await all(rows, (content) =>
     missingOf(parts, tenant, { content, rows: byDocument.get(String(content.doc_id)) ?? [] }),
   );
@@ -129,7 +161,7 @@ async function findMissing(
 
 const compareRows =
   (parts: LedgerParts): ReconcileLedger['compareRows'] =>
-  async (tenant, generationId, { index, of, rows }) => {
+  async (tenant, generationId, { reconcileId, index, of, rows }) => {
     const [clock] = await parts.db.batch(tenant, (query) => query('select now()::text as at'));
     const stored = { rowIds: [] as string[], docIds: [] as string[], hashes: [] as string[] };
     // The store first, the ledger after: what is committed in between is in the ledger, and not wanted before it was.
@@ -149,13 +181,41 @@ const compareRows =
     return {
       rows: stored.rowIds.length,
       orphanRowIds: (kinds.get('orphan') ?? []).map((row) => String(row.row_id)),
-      missing: await findMissing(parts, tenant, kinds.get('missing') ?? []),
+      missing: await findMissing(parts, { tenant, reconcileId }, kinds.get('missing') ?? []),
       stale: (kinds.get('stale') ?? []).map((row) => ({
         rowId: String(row.row_id),
         acl: row.acl as string[],
         aclHash: String(row.acl_hash),
       })),
     };
+  };
+
+const recordSlice =
+  (parts: LedgerParts): ReconcileLedger['recordSlice'] =>
+  async (caller, reconcileId, { index, orphans, missing, stale }) => {
+    const { tenant } = caller;
+    await mutate(parts.db, caller, async (tx) => {
+      await tx.$executeRawUnsafe(
+        `update etl_reconcile set orphan_rows = orphan_rows + $4, missing_rows = missing_rows + $5,
+           stale_rows = stale_rows + $6, slices = slices || $3::int
+         where tenant_id = $1 and reconcile_id = $2 and state = 'RUNNING' and not $3 = any (slices)`,
+        ...[tenant, reconcileId, index, orphans, missing, stale],
+      );
+      // The source before its documents, as whoever records changes.
+      await tx.$executeRawUnsafe(
+        `select 1 from etl_source where tenant_id = $1 and source_id in (
+           select source_id from etl_document where tenant_id = $1 and claim_batch = $2) order by source_id for update`,
+        tenant,
+        reconcileId,
+      );
+      const waiting = await tx.$queryRawUnsafe<SqlRow[]>(release, tenant, reconcileId);
+      const wakes = waiting.map((row) => {
+        const source = { tenant, sourceId: String(row.source_id), name: String(row.name) };
+        const start = { ...parts.watchStart(source), startedBy: 'relay' as const };
+        return { workflowId: start.workflowId, factId: newId('event'), start };
+      });
+      return { status: 200, body: undefined, wakes, audit: [] };
+    });
   };
 
 const settleReconcile =
@@ -169,6 +229,12 @@ const settleReconcile =
         ...[caller.tenant, reconcileId, state, code ?? null],
       );
       if (row === undefined) return { status: 200, body: undefined, audit: [] };
+      // A slice that was never recorded leaves its claims behind.
+      await tx.$executeRawUnsafe(
+        `update etl_document set claim_batch = null, claim_until = null where tenant_id = $1 and claim_batch = $2`,
+        caller.tenant,
+        reconcileId,
+      );
       const facts = {
         reconcileId,
         generationId: String(row.generation_id),
@@ -206,14 +272,6 @@ export const createEtlReconcileLedger = (parts: LedgerParts): ReconcileLedger =>
       return generationOf(row);
     }),
   compareRows: compareRows(parts),
-  recordSlice: (tenant, reconcileId, { index, orphans, missing, stale }) =>
-    parts.db.batch(tenant, async (query) => {
-      await query(
-        `update etl_reconcile set orphan_rows = orphan_rows + $4, missing_rows = missing_rows + $5,
-           stale_rows = stale_rows + $6, slices = slices || $3::int
-         where tenant_id = $1 and reconcile_id = $2 and state = 'RUNNING' and not $3 = any (slices)`,
-        [tenant, reconcileId, index, orphans, missing, stale],
-      );
-    }),
+  recordSlice: recordSlice(parts),
   settleReconcile: settleReconcile(parts),
 });

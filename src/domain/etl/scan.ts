@@ -1,6 +1,7 @@
 import type { Caller } from '../events/change.js';
 import type { ScanState } from './contract.js';
 import type { GenerationFacts, SourceFacts } from './ledger.js';
+import type { Slice } from './vector-sink.js';
 
 /** One document as a listing shows it. */
 export interface ListedDocument {
@@ -98,6 +99,8 @@ export interface MissingRow {
   textHash: string;
   embedText: string;
   page: number;
+  /** Of the document. */
+  metadata: Record<string, unknown>;
   acl: string[];
   aclHash: string;
 }
@@ -108,21 +111,28 @@ export interface ReconcileLedger {
   findGeneration: (tenant: string, generationId: string) => Promise<GenerationFacts>;
   /**
    * Anti-join of one slice, both ways. Rows of open intents are in doubt and in no answer: orphans are rows that neither
-   * a manifest nor an open intent names, missing ones are named by a manifest at the live revision.
+   * a manifest nor an open intent names, missing ones are named by a manifest at the live revision. Documents with missing
+   * rows are claimed for 15 minutes, so that nobody takes a row away that is about to be written (W1); those that somebody
+   * holds are left to that writer.
    */
   compareRows: (
     tenant: string,
     generationId: string,
-    slice: { index: number; of: number; rows: AsyncIterable<StoredRowId> },
+    slice: {
+      reconcileId: string;
+      index: number;
+      of: Slice['of'];
+      rows: AsyncIterable<StoredRowId>;
+    },
   ) => Promise<{
     rows: number;
     orphanRowIds: string[];
     missing: MissingRow[];
     stale: { rowId: string; acl: string[]; aclHash: string }[];
   }>;
-  /** Adds what a slice found; the same slice counts once. */
+  /** Adds what a slice found, once, and ends its claims. */
   recordSlice: (
-    tenant: string,
+    caller: Caller,
     reconcileId: string,
     found: { index: number; orphans: number; missing: number; stale: number },
   ) => Promise<void>;
