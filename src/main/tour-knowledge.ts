@@ -10,7 +10,7 @@ export interface Told {
   workflowId?: string;
 }
 
-const QUESTION = 'How do I move a port that is already taken?';
+const QUESTION = 'How do I use my own Postgres?';
 const EDITED = 'docs/notes.md';
 const PURPOSE = 'support';
 /** A first ingestion on two busy cores. */

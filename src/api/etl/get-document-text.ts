@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { groupsOf } from '../../domain/access/principal.js';
 import { spanSchema } from '../../domain/etl/document-requests.js';
 import { documentIdSchema } from '../../domain/ids.js';
 import { purposeSchema } from '../../domain/registry/contract.js';
@@ -33,7 +34,7 @@ export const getDocumentText = (deps: EtlRouteDeps) =>
     },
     handle: async ({ principal, params, query }) => {
       const { tenant, subject } = principal;
-      const groups = principal.roles;
+      const groups = groupsOf(principal);
       const { principals, purpose } = readerOf({ tenant, subject, groups, purpose: query.purpose });
       const { start, end } = query;
       const place = { docId: params.id, rev: params.rev, start, end };

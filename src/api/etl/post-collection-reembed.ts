@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { reembedSchema } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
-import { groupsOf } from '../retrieval/asking-of.js';
+import { groupsOf } from '../../domain/access/principal.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';

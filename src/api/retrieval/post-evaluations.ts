@@ -1,3 +1,4 @@
+import { groupsOf } from '../../domain/access/principal.js';
 import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import {
   isRetrievalEvaluationFinal,
@@ -6,7 +7,6 @@ import {
   type StartRetrievalEvaluation,
 } from '../../domain/retrieval/evaluation-contract.js';
 import { route } from '../route.js';
-import { groupsOf } from './asking-of.js';
 import { started, startedSchema, type Links } from '../started.js';
 import { waitUntil } from '../wait-until.js';
 

@@ -18,3 +18,8 @@ export interface Principal {
   /** `api-key:<key id>`. */
   via: string;
 }
+
+/** Groups that access lists may name for a principal: its own, and its roles. */
+export const groupsOf = ({ groups, roles }: Pick<Principal, 'groups' | 'roles'>): string[] => [
+  ...new Set([...groups, ...roles]),
+];
