@@ -39,8 +39,8 @@ const removal = (key: string, seq: number): ChangeRecord => ({
   kind: 'delete',
   priority: 2,
 });
-const next = (stream: Iterator<number>): number => {
-  const { value } = stream.next() as { value: number };
+const next = <T>(stream: Iterator<T>): T => {
+  const { value } = stream.next() as { value: T };
   return value;
 };
 const only = <T>(list: readonly T[]): T => {
@@ -109,6 +109,28 @@ test('G2: a document is read at one revision, before, during and after its write
   await expect(
     world.reads.spanText(t, { ...span, rev: 2, start: 5, end: 10, purpose: 'marketing' }),
   ).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('text that is no longer kept is gone with a reason: expired or erased', async () => {
+  const t = await tenant();
+  await world.record(t, push('a', 1, 'one'));
+  await world.drain(t);
+  await world.record(t, push('a', 2, 'two'));
+  await world.drain(t);
+  const { docId } = only(await world.read(t));
+  const span = { docId, rev: 1, start: 0, end: 3, principals: ['group:staff'], purpose: 'support' };
+  await expect(world.reads.spanText(t, span)).resolves.toMatchObject({ text: 'one' });
+  const set = (what: string) =>
+    world.database.asSuperuser(
+      `update etl_revision set ${what} where tenant_id = $1 and doc_id = $2 and rev = 1`,
+      [t, docId],
+    );
+  await set('text_enc = null, head_enc = null, blocks_enc = null');
+  await expect(world.reads.spanText(t, span)).rejects.toMatchObject({ code: 'REVISION_EXPIRED' });
+  await set(`state = 'ERASED'`);
+  await expect(world.reads.spanText(t, span)).rejects.toMatchObject({ code: 'REVISION_ERASED' });
+  const stranger = { ...span, principals: ['group:none'] };
+  await expect(world.reads.spanText(t, stranger)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
 test('a writer whose fence is stale records, commits and quarantines nothing', async () => {
@@ -268,6 +290,71 @@ test('G5: order, repetition and size of batches do not change the result', async
     { numRuns: 25 },
   );
 });
+
+test('W3: whatever a store yields, late, twice, too much or with an old access, readers see the ledger and no more', async () => {
+  const step = fc.record({
+    key: fc.constantFrom('a', 'b', 'c'),
+    what: fc.constantFrom('text', 'text', 'text', 'acl', 'delete', 'crash'),
+    words: fc.array(fc.constantFrom('p', 'q', 'r', 's'), { minLength: 1, maxLength: 4 }),
+    board: fc.boolean(),
+  });
+  const run = fc.record({
+    steps: fc.array(step, { minLength: 1, maxLength: 10 }),
+    yields: fc.infiniteStream(fc.boolean()),
+  });
+  await fc.assert(
+    fc.asyncProperty(run, async ({ steps, yields }) => {
+      const t = await tenant();
+      const truth = new Map<string, { text: string; acl: string[] }>();
+      const everyRow = new Map<string, { docId: string; text: string }>();
+      const keep = () => world.sink(t).rows.forEach((row, id) => everyRow.set(id, row));
+      for (const [at, { key, what, words, board }] of steps.entries()) {
+        const acl = [board ? 'group:board' : 'group:staff'];
+        const known = truth.get(key);
+        if (what === 'delete') {
+          await world.record(t, removal(key, at + 1));
+          truth.delete(key);
+        } else if (what === 'acl') {
+          if (known === undefined) continue;
+          const content = { name: key, acl };
+          await world.record(t, { ...push(key, at + 1, ''), kind: 'acl', content });
+          truth.set(key, { ...known, acl });
+        } else {
+          const contentRef = words.join('\n\n');
+          await world.record(t, push(key, at + 1, { contentRef, content: { name: key, acl } }));
+          truth.set(key, { text: words.join('|'), acl });
+        }
+        if (what === 'crash') {
+          const lost = await world.claim(t);
+          world.apply(t, await world.intend(t, lost.batchId, lost.documents));
+          await world.database.asSuperuser(
+            `update etl_document set claim_until = now() - interval '1 second' where tenant_id = $1 and claim_batch is not null`,
+            [t],
+          );
+        } else await world.drain(t);
+        keep();
+      }
+      await world.drain(t);
+      keep();
+      const sink = world.sink(t);
+      const committed = new Map(sink.rows);
+      const seenBy = (principal: string, other: string) =>
+        world.texts(t, { principals: [principal, other] });
+      const allowed = (principal: string) =>
+        [...truth.values()].filter(({ acl }) => acl.includes(principal)).map(({ text }) => text);
+      // Every row that was ever written is a candidate for everybody: a store without deletes and with no access at all.
+      everyRow.forEach((row, id) => sink.rows.set(id, row));
+      expect(await seenBy('group:staff', 'group:none')).toEqual(allowed('group:staff').sort());
+      expect(await seenBy('group:board', 'group:none')).toEqual(allowed('group:board').sort());
+      // A store that has not caught up yields less, never something else.
+      for (const id of [...sink.rows.keys()]) if (next(yields)) sink.rows.delete(id);
+      const spans = (await world.read(t)).map(({ rowId }) => rowId);
+      expect(spans.filter((id) => !committed.has(id))).toEqual([]);
+      expect(await world.read(t, { principals: ['group:none'] })).toEqual([]);
+    }),
+    { numRuns: 20 },
+  );
+}, 60_000);
 
 test('claims go by priority, repeat within a batch, and five lost ones are poison', async () => {
   const t = await tenant();
