@@ -7,8 +7,10 @@ import { createFolderSource } from '../adapters/folder-source/create-folder-sour
 import { createParser } from '../adapters/parsing/create-parser.js';
 import { createRowSplitter } from '../adapters/parsing/create-row-splitter.js';
 import { createEtlGenerationMoves } from '../adapters/postgres/etl-collection-moves.js';
+import { createEtlCanaries } from '../adapters/postgres/etl-canaries.js';
 import { createEtlCollectionStore } from '../adapters/postgres/etl-collections.js';
 import { createEtlDocumentStore } from '../adapters/postgres/etl-documents.js';
+import { createEtlDueWork } from '../adapters/postgres/etl-due-work.js';
 import { createEtlFits } from '../adapters/postgres/etl-fits.js';
 import { createEtlGenerations } from '../adapters/postgres/etl-generations.js';
 import { createEtlQuarantineStore } from '../adapters/postgres/etl-quarantine.js';
@@ -17,16 +19,19 @@ import { createEtlReembeds } from '../adapters/postgres/etl-reembeds.js';
 import { createEtlScanLedger } from '../adapters/postgres/etl-scan-ledger.js';
 import { createEtlScanStore } from '../adapters/postgres/etl-scans.js';
 import { createEtlSourceStore, createSourcePauses } from '../adapters/postgres/etl-sources.js';
+import { createRetrievalProbes } from '../adapters/postgres/retrieval-probes.js';
 import { startChild } from '../adapters/processes/start-child.js';
 import {
+  createCareActivities,
   createEtlActivities,
   createReembedActivities,
   createShardLeases,
+  observeEtl,
   withRows,
   type EtlDeps,
   type ReembedDeps,
 } from '../activities/etl/index.js';
-import { createRetrievalActivities } from '../activities/retrieval/index.js';
+import { createProbeActivities, createRetrievalActivities } from '../activities/retrieval/index.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
 import type { RetrievalRouteDeps } from '../api/retrieval/index.js';
 import type { Links } from '../api/started.js';
@@ -148,6 +153,17 @@ const reembedDeps = (parts: Parts, knowledge: Knowledge): ReembedDeps => ({
   dropPlace: ({ sink, ...place }) => knowledge.storeOf(sink).dropGeneration(place),
 });
 
+/** What Schedules start in a worker. */
+const careActivities = ({ db, config }: Parts, etl: EtlDeps) => ({
+  ...createCareActivities({
+    ...createEtlDueWork(db, limitsOf(config)),
+    ...createEtlCanaries(db),
+    findGeneration: etl.reconciles.findGeneration,
+    embedder: etl.embedder,
+  }),
+  ...createProbeActivities({ ...createRetrievalProbes(db), sink: etl.sink }),
+});
+
 /** The activities of `etl` and `retrieval` in a worker, with the children and threads that they need. */
 export async function createKnowledgeActivities(
   parts: Parts,
@@ -166,23 +182,25 @@ export async function createKnowledgeActivities(
     createFolderSource({ roots: config.etl.sourceFolders }),
     createRowSplitter(startWorkerThread),
   );
-  const etl = around({
-    ledger: knowledge.ledger,
-    embeddings: knowledge.embeddings,
-    shards: knowledge.shards,
-    scans: createEtlScanLedger({ ...knowledge.ledgerParts, piiOf: knowledge.scrubber }),
-    reconciles: createEtlReconcileLedger(knowledge.ledgerParts),
-    pauseSource: createSourcePauses(db),
-    pullSource: (kind) => (kind === 'folder' ? folders : undefined),
-    readArtifact: readArtifactOf(parts),
-    parser,
-    scrubber: knowledge.scrubber,
-    embedder: knowledge.embedderOf,
-    sink: knowledge.sinkOf,
-    processId: formatId('process', Date.now(), randomBytes(10)),
-    log,
-    observe: parts.metrics.knowledge.etl.observe,
-  });
+  const etl = observeEtl(
+    around({
+      ledger: knowledge.ledger,
+      embeddings: knowledge.embeddings,
+      shards: knowledge.shards,
+      scans: createEtlScanLedger({ ...knowledge.ledgerParts, piiOf: knowledge.scrubber }),
+      reconciles: createEtlReconcileLedger(knowledge.ledgerParts),
+      pauseSource: createSourcePauses(db),
+      pullSource: (kind) => (kind === 'folder' ? folders : undefined),
+      readArtifact: readArtifactOf(parts),
+      parser,
+      scrubber: knowledge.scrubber,
+      embedder: knowledge.embedderOf,
+      sink: knowledge.sinkOf,
+      processId: formatId('process', Date.now(), randomBytes(10)),
+      log,
+      observe: parts.metrics.knowledge.etl.observe,
+    }),
+  );
   const leases = createShardLeases(etl);
   const activities = {
     ...createEtlActivities(etl, leases),
@@ -192,6 +210,7 @@ export async function createKnowledgeActivities(
       ...knowledge.runs,
       retrieval: knowledge.retrievalDeps,
     }),
+    ...careActivities(parts, etl),
   };
   return {
     activities,

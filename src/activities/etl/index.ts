@@ -5,7 +5,6 @@ import { createCompactSink } from './compact-sink.js';
 import { createEmbedAndWriteBatch } from './embed-and-write-batch.js';
 import type { EtlDeps } from './etl-deps.js';
 import { createListSourcePage } from './list-source-page.js';
-import { observeEtl } from './observe-etl.js';
 import { createPrepareBatch } from './prepare-batch.js';
 import { createReconcileSlice } from './reconcile-slice.js';
 import { createShardLeases, type ShardLeases } from './shard-leases.js';
@@ -14,6 +13,7 @@ export { createReembedActivities } from './reembed-activities.js';
 export type { ReembedDeps } from './reembed-deps.js';
 export { createShardLeases } from './shard-leases.js';
 export { createCareActivities, type CareDeps } from './create-care-activities.js';
+export { observeEtl } from './observe-etl.js';
 export type { EtlObserver } from './etl-observer.js';
 export { withRows } from './with-rows.js';
 export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
@@ -37,10 +37,9 @@ interface ScanKey {
  * @param leases of this process, where other activities write too: one process is one owner
  */
 export const createEtlActivities = (
-  given: EtlDeps,
-  { withEpoch }: ShardLeases = createShardLeases(given),
+  deps: EtlDeps,
+  { withEpoch }: ShardLeases = createShardLeases(deps),
 ) => {
-  const deps = observeEtl(given);
   return {
     prepareBatch: createPrepareBatch(deps),
     embedAndWriteBatch: createEmbedAndWriteBatch(deps, withEpoch),
