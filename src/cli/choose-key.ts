@@ -13,12 +13,13 @@ const isFiledAs = (name: string, role: string): boolean =>
 
 /**
  * The key to call with: `--api-key`, then `--as <role>` from the keys file, then ANNEAL_API_KEY, then the only key of
- * the file. A role is never chosen for the caller: who decides and who requests must stay different by intent.
+ * the file. A role is never chosen for the caller, because who decides and who requests must stay different by intent;
+ * only a command whose every step is one role's work names it as `usualRole`.
  * @throws UsageError naming the roles that may do it
  */
 export async function chooseKey(
   deps: Pick<CliDeps, 'apiKey' | 'readKeys' | 'keysPath'>,
-  given: { apiKey?: string | undefined; role?: string | undefined },
+  given: { apiKey?: string | undefined; role?: string | undefined; usualRole?: string },
   permission: string | undefined,
 ): Promise<string> {
   if (given.apiKey !== undefined) return given.apiKey;
@@ -39,6 +40,8 @@ export async function chooseKey(
   }
   const [only, ...others] = Object.values(keys);
   if (only !== undefined && others.length === 0) return only;
+  const usual = given.usualRole === undefined ? undefined : keys[given.usualRole];
+  if (usual !== undefined) return usual;
   const holders = holdersOf(permission);
   const able = names.filter(
     (name) => holders === undefined || holders.some((role) => isFiledAs(name, role)),

@@ -2,16 +2,12 @@ import { Command, Option } from 'commander';
 import type { CliDeps } from './cli-deps.js';
 import { renderDoctor, runProbes } from './doctor.js';
 import { exampleText } from './example-of.js';
+import { addKnowledgeCommands } from './knowledge/add-knowledge-commands.js';
 import { operationsOf, type CliOperation, type CliParameter } from './operations-of.js';
+import { outputOf, type GlobalOptions } from './output-of.js';
 import { isReserved, queryFlag } from './query-flag.js';
-import { DEFAULT_WAIT_S, runOperation } from './run-operation.js';
-
-interface GlobalOptions {
-  output?: 'table' | 'json';
-  apiUrl?: string;
-  apiKey?: string;
-  as?: string;
-}
+import { runOperation } from './run-operation.js';
+import { DEFAULT_WAIT_S } from './wait-ms-of.js';
 
 interface OperationOptions extends GlobalOptions {
   file?: string;
@@ -22,9 +18,6 @@ interface OperationOptions extends GlobalOptions {
   ifMatch?: string;
   tenant?: string;
 }
-
-const outputOf = (deps: CliDeps, { output }: GlobalOptions): 'table' | 'json' =>
-  output ?? (deps.io.isTerminal ? 'table' : 'json');
 
 const repeated = (value: string, before: string[] | undefined): string[] => [
   ...(before ?? []),
@@ -163,7 +156,8 @@ function byNoun(operations: CliOperation[]): Map<string, CliOperation[]> {
 }
 
 /**
- * The whole command line: one command `anneal <noun> <verb>` per operation of the document, and `doctor`.
+ * The whole command line: one command `anneal <noun> <verb>` per operation of the document, and by hand
+ * `etl`, `search` and `doctor`.
  * @param finish gets the exit code of the command that ran
  */
 export function createProgram(deps: CliDeps, finish: (code: number) => void): Command {
@@ -193,6 +187,7 @@ export function createProgram(deps: CliDeps, finish: (code: number) => void): Co
     const parent = program.command(noun).summary(operations.map(({ verb }) => verb).join(', '));
     for (const operation of operations) addOperation(parent, operation, run)(deps);
   }
+  addKnowledgeCommands(program, deps, run);
   addDoctor(program, deps, run);
   return program;
 }

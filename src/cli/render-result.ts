@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { z } from 'zod';
 import type { CliIo } from './cli-deps.js';
+import { printable } from './printable.js';
 
 const pageSchema = z.looseObject({
   items: z.array(z.record(z.string(), z.unknown())),
@@ -10,9 +11,6 @@ const objectSchema = z.record(z.string(), z.unknown());
 
 const WIDEST_CELL = 40;
 const PADDING = 3;
-
-/** Terminals act on control characters; what a server sends must not. */
-const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
 
 const cellOf = (value: unknown): string => {
   if (value === undefined || value === null) return '';

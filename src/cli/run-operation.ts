@@ -3,10 +3,11 @@ import { chooseKey } from './choose-key.js';
 import type { CliDeps } from './cli-deps.js';
 import type { CliOperation } from './operations-of.js';
 import { readBody, readUpload } from './read-body.js';
-import { renderProblem } from './render-problem.js';
+import { showRefusal } from './refused-error.js';
 import { renderResult } from './render-result.js';
 import { renderVerdict } from './render-verdict.js';
 import { UsageError } from './usage-error.js';
+import { waitMsOf } from './wait-ms-of.js';
 import { waitForResult, type WaitEnd } from './wait-for-result.js';
 
 /** What the command line gave for one operation. */
@@ -17,7 +18,7 @@ export interface OperationCall {
   file?: string | undefined;
   options?: string | undefined;
   set?: string[] | undefined;
-  /** `true`: as long as {@link DEFAULT_WAIT_S}; else seconds as text. */
+  /** `true`: as long as usual; else seconds as text. */
   wait?: string | true | undefined;
   idempotencyKey?: string | undefined;
   ifMatch?: string | undefined;
@@ -27,16 +28,6 @@ export interface OperationCall {
   role?: string | undefined;
   /** `audit verify` alone: the tenant whose chain is meant. */
   tenant?: string | undefined;
-}
-
-/** How long `--wait` waits without a number. */
-export const DEFAULT_WAIT_S = 600;
-
-function waitMsOf(wait: string | true): number {
-  const seconds = wait === true ? DEFAULT_WAIT_S : Number(wait);
-  if (!Number.isFinite(seconds) || seconds < 0)
-    throw new UsageError(`--wait ${String(wait)}: give seconds, such as --wait=60.`);
-  return seconds * 1_000;
 }
 
 /** The JSON of the body, and the path parameters that it carries in its own fields. */
@@ -113,14 +104,8 @@ function report(deps: CliDeps, call: OperationCall, shown: { id: string; body: u
   return 0;
 }
 
-function refuse(deps: CliDeps, call: OperationCall, answer: ApiAnswer): number {
-  const isJson = call.output === 'json' && typeof answer.body === 'object';
-  deps.io.err(isJson ? JSON.stringify(answer.body, null, 2) : renderProblem(deps.io, answer));
-  return 1;
-}
-
 function reportWait(deps: CliDeps, call: OperationCall, end: WaitEnd & { timeoutMs: number }) {
-  if (end.outcome === 'refused') return refuse(deps, call, end.answer);
+  if (end.outcome === 'refused') return showRefusal(deps, call.output, end.answer);
   deps.io.out(renderResult(deps.io, call.output, end.answer.body));
   if (end.outcome === 'open') {
     const seconds = end.timeoutMs / 1_000;
@@ -169,7 +154,7 @@ export async function runOperation(
   const apiKey = await chooseKey(deps, call, operation.permission);
   const target = { apiUrl: call.apiUrl ?? deps.apiUrl, apiKey };
   const answer = await send(deps, { operation, call, target, content });
-  if (answer.status >= 400) return refuse(deps, call, answer);
+  if (answer.status >= 400) return showRefusal(deps, call.output, answer);
   if (timeoutMs !== undefined && answer.status === 202) {
     const { verb } = operation;
     const end = await waitForResult(deps, target, { verb, started: answer.body, timeoutMs });

@@ -1,0 +1,161 @@
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { z } from 'zod';
+import { RefusedError } from '../refused-error.js';
+import { renderResult } from '../render-result.js';
+import { UsageError } from '../usage-error.js';
+import { findCollection, type CollectionFacts } from './find-collection.js';
+import { repeatable, type Session } from './open-session.js';
+import { listSources, sourceSchema, type SourceFacts } from './list-sources.js';
+import { renderUpload } from './render-upload.js';
+import { uploadFolder } from './upload-folder.js';
+
+/** What `etl source add folder` was given. */
+export interface AddFolderOptions {
+  collection: string;
+  name?: string;
+  acl?: string[];
+  upload?: boolean;
+  csvKey?: string;
+  csvTitle?: string;
+}
+
+const problemSchema = z.looseObject({
+  errors: z.array(z.looseObject({ pointer: z.string() })),
+});
+
+/** A platform on this machine can read the folder by itself. */
+const isLocal = (apiUrl: string): boolean =>
+  /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(new URL(apiUrl).hostname);
+
+/** A folder's name as a source's: lower case, hyphens. */
+const nameOf = (path: string): string =>
+  basename(path)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 63);
+
+async function requireFolder(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw new UsageError(
+      `${path} cannot be read (${String((error as NodeJS.ErrnoException).code)}).`,
+    );
+  });
+  if (!found.isDirectory()) throw new UsageError(`${path} is not a folder.`);
+}
+
+/** Everything that the steps of one command need. */
+interface Plan {
+  session: Session;
+  collection: CollectionFacts;
+  path: string;
+  name: string;
+  kind: 'folder' | 'upload';
+  options: AddFolderOptions;
+}
+
+/** The source of this name, where an earlier command has made it. @throws UsageError where it is another one */
+async function findExisting(plan: Plan): Promise<SourceFacts | undefined> {
+  const { session, collection, name, kind, path } = plan;
+  const found = (await listSources(session, collection.id)).find((one) => one.name === name);
+  if (found === undefined) return undefined;
+  const place = found.config['path'];
+  if (found.kind === kind && (kind === 'upload' || place === path)) return found;
+  const is = typeof place === 'string' ? `reads ${place}` : `is of kind ${found.kind}`;
+  const way = found.kind === 'upload' ? 'repeat with --upload, or give' : 'give';
+  throw new UsageError(`Source ${name} of ${collection.name} ${is}: ${way} another --name.`);
+}
+
+/** Where the platform may not read the folder: the variable that allows it, and the way that needs none. */
+function withWayOut(plan: Plan, error: unknown): unknown {
+  if (plan.kind !== 'folder' || !(error instanceof RefusedError)) return error;
+  const problem = problemSchema.safeParse(error.answer.body);
+  if (problem.data?.errors.some(({ pointer }) => pointer === '/config/path') !== true) return error;
+  return new RefusedError(
+    error.answer,
+    [
+      `The platform may not read ${plan.path}. Either start it with this folder allowed:`,
+      `  ANNEAL_SOURCE_FOLDERS=${plan.path} npm start`,
+      'or send the files instead: repeat this command with --upload.',
+    ].join('\n'),
+  );
+}
+
+async function createSource(plan: Plan): Promise<SourceFacts> {
+  const { session, collection, name, kind, path, options } = plan;
+  const { csvKey: keyColumn, csvTitle: titleColumn, acl } = options;
+  const csv =
+    keyColumn === undefined && titleColumn === undefined ? {} : { csv: { keyColumn, titleColumn } };
+  const config = { ...(kind === 'folder' ? { path } : {}), ...csv };
+  const body = JSON.stringify({ collectionId: collection.id, name, kind, config, acl });
+  try {
+    return sourceSchema.parse(await session.send({ method: 'POST', path: '/v1/sources', body }));
+  } catch (error) {
+    throw withWayOut(plan, error);
+  }
+}
+
+/** A source that exists is looked at again. One whose scan is on its way already is fine. */
+async function scanAgain({ session }: Plan, source: SourceFacts): Promise<void> {
+  try {
+    await session.send({ method: 'POST', path: `/v1/sources/${source.id}:scan` });
+  } catch (error) {
+    if (!(error instanceof RefusedError) || !isRunning(error)) throw error;
+  }
+}
+
+const isRunning = ({ answer }: RefusedError): boolean =>
+  z.looseObject({ code: z.literal('SCAN_RUNNING') }).safeParse(answer.body).success;
+
+async function follow(plan: Plan, source: SourceFacts, isNew: boolean): Promise<number> {
+  const { session, path, collection } = plan;
+  const { io } = session.deps;
+  const title = `${isNew ? 'Source' : 'Known source'} ${source.name} (${source.id})`;
+  const next = `  next: anneal etl source watch ${collection.name}`;
+  if (plan.kind === 'folder') {
+    if (!isNew) await scanAgain(plan, source);
+    const text = `${title}: the platform reads ${path} itself and follows its changes.`;
+    io.out(session.output === 'json' ? renderResult(io, 'json', source) : text);
+    io.err(next);
+    return 0;
+  }
+  if (session.output === 'table')
+    io.out(`${title}: the files of ${path} are sent to ${session.target.apiUrl}.`);
+  const report = await uploadFolder(session, { folder: path, sourceId: source.id });
+  io.out(
+    session.output === 'json'
+      ? renderResult(io, 'json', { source, report })
+      : renderUpload(io, report),
+  );
+  if (report.failed.length === 0) io.err(next);
+  return report.failed.length === 0 ? 0 : 1;
+}
+
+/**
+ * Makes a folder a source of a collection: read by a platform on this machine, uploaded to any other. Repeating it looks
+ * again at what it made before.
+ * @returns the exit code
+ */
+export async function addFolder(
+  session: Session,
+  folder: string,
+  options: AddFolderOptions,
+): Promise<number> {
+  const path = resolve(folder);
+  await requireFolder(path);
+  const upload = options.upload === true || !isLocal(session.target.apiUrl);
+  const collection = await findCollection(session, options.collection);
+  const name = options.name ?? nameOf(path);
+  const kind = upload ? 'upload' : 'folder';
+  const plan: Plan = { session, collection, path, name, kind, options };
+  return repeatable(session, 'repeat the command; nothing is taken in twice.', async () => {
+    const existing = await findExisting(plan);
+    if (existing !== undefined && options.acl !== undefined)
+      session.deps.io.err(
+        `The access list of ${name} stays as it is; --acl holds for new sources.`,
+      );
+    const source = existing ?? (await createSource(plan));
+    return follow(plan, source, existing === undefined);
+  });
+}

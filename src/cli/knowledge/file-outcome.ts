@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+/** What `GET /v1/documents` says of a document, as far as the outcome needs it. */
+export const documentSchema = z.looseObject({
+  id: z.string(),
+  key: z.string(),
+  sourceId: z.string(),
+  state: z.string(),
+  revision: z.int().optional(),
+  hiddenReason: z.string().optional(),
+  deletedAt: z.string().optional(),
+  updatedAt: z.string(),
+});
+export type DocumentFacts = z.infer<typeof documentSchema>;
+
+/** What `GET /v1/documents/{id}` adds. */
+export const documentDetailSchema = z.looseObject({
+  revisions: z.array(
+    z.looseObject({
+      revision: z.int(),
+      createdAt: z.string(),
+      supersededAt: z.string().optional(),
+    }),
+  ),
+  whyNotIndexed: z.looseObject({ reason: z.string(), evidence: z.unknown() }).optional(),
+});
+export type DocumentDetail = z.infer<typeof documentDetailSchema>;
+
+export const fileOutcomes = [
+  'new',
+  'changed',
+  'unchanged',
+  'deleted',
+  'waiting',
+  'hidden',
+  'quarantined',
+] as const;
+export type FileOutcome = (typeof fileOutcomes)[number];
+
+/** How one file of a source came out. */
+export interface FileReport {
+  key: string;
+  documentId: string;
+  sourceId: string;
+  outcome: FileOutcome;
+  /** The revision that answers questions now. */
+  revision?: number | undefined;
+  reason?: string | undefined;
+  evidence?: unknown;
+}
+
+const isSince = (time: string | undefined, sinceMs: number): boolean =>
+  time !== undefined && Date.parse(time) >= sinceMs;
+
+/** True where more than the summary is needed to tell how a document came out. */
+export const needsDetail = (document: DocumentFacts, sinceMs: number): boolean =>
+  document.state === 'INDEXED'
+    ? isSince(document.updatedAt, sinceMs)
+    : document.state !== 'DELETED';
+
+function indexedOutcome(
+  { revision }: DocumentFacts,
+  detail: DocumentDetail | undefined,
+  sinceMs: number,
+): FileOutcome {
+  // Touched since then, and no more is known of it.
+  if (detail === undefined) return revision === 1 ? 'new' : 'changed';
+  const live = detail.revisions.find((one) => one.revision === revision);
+  if (!isSince(live?.createdAt, sinceMs)) return 'unchanged';
+  const isFirst = detail.revisions.every(({ supersededAt }) => supersededAt === undefined);
+  return isFirst ? 'new' : 'changed';
+}
+
+/**
+ * How a document came out since a moment (ms since 1970, by the server's clock); undefined where it was gone before.
+ * @param detail of a document that {@link needsDetail}
+ */
+export function fileOutcome(
+  document: DocumentFacts,
+  detail: DocumentDetail | undefined,
+  sinceMs: number,
+): FileReport | undefined {
+  const { id: documentId, key, sourceId, state, revision, hiddenReason } = document;
+  const report = { key, documentId, sourceId, revision };
+  if (state === 'DELETED')
+    return isSince(document.deletedAt, sinceMs) ? { ...report, outcome: 'deleted' } : undefined;
+  if (state === 'INDEXED') {
+    const isTouched = needsDetail(document, sinceMs);
+    return {
+      ...report,
+      outcome: isTouched ? indexedOutcome(document, detail, sinceMs) : 'unchanged',
+    };
+  }
+  const held = detail?.whyNotIndexed;
+  if (held !== undefined) {
+    const { reason, evidence } = held;
+    return { ...report, outcome: 'quarantined', reason, evidence };
+  }
+  if (state === 'HIDDEN') return { ...report, outcome: 'hidden', reason: hiddenReason };
+  return state === 'STALE'
+    ? { ...report, outcome: 'quarantined', reason: undefined }
+    : { ...report, outcome: 'waiting' };
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { renderResult } from '../render-result.js';
+import { collectionSchema, findCollection } from './find-collection.js';
+import { repeatable, type Session } from './open-session.js';
+import { createProgress } from './progress.js';
+
+const startedSchema = z.looseObject({
+  id: z.string(),
+  links: z.looseObject({ temporalUi: z.string() }),
+});
+
+/** What `etl collection reembed` was given. */
+export interface ReembedOptions {
+  embedder: string;
+  /** Milliseconds to follow it; undefined: not at all. */
+  waitMs: number | undefined;
+  key?: string | undefined;
+}
+
+const PAUSE_MS = 1_000;
+
+/** How a generation stands: built still, live, waiting for a person, or gone. */
+async function standingOf(session: Session, of: { collectionId: string; generationId: string }) {
+  const body = await session.get(`/v1/collections/${of.collectionId}`);
+  const collection = collectionSchema.parse(body);
+  const generation = collection.generations.find(({ id }) => id === of.generationId);
+  const isLive = collection.liveGenerationId === of.generationId;
+  const state = isLive ? 'LIVE' : (generation?.state ?? 'DROPPED');
+  return { state, outcome: generation?.outcome };
+}
+
+async function follow(
+  session: Session,
+  of: { collectionId: string; generationId: string; name: string; waitMs: number },
+): Promise<number> {
+  const { deps } = session;
+  const { io } = deps;
+  const say = createProgress(deps);
+  const deadline = deps.nowMs() + of.waitMs;
+  for (;;) {
+    const { state, outcome } = await standingOf(session, of);
+    const verdict = outcome === undefined ? '' : `  ${JSON.stringify(outcome)}`;
+    say(`${state}${verdict}`);
+    if (state === 'LIVE') {
+      io.err(`  next: anneal search ${of.name} "<question>" --purpose <use>`);
+      return 0;
+    }
+    if (state === 'DROPPED') {
+      io.err('The gate refused it: the generation before goes on answering.');
+      return 1;
+    }
+    if (deps.nowMs() >= deadline) {
+      const seconds = of.waitMs / 1_000;
+      io.err(`Still ${state} after ${seconds} s; it goes on without this command.`);
+      return 1;
+    }
+    await deps.pause(Math.min(PAUSE_MS, deadline - deps.nowMs()));
+  }
+}
+
+/** Starts a new generation under another embedder, and follows it where asked. @returns the exit code */
+export async function reembedCollection(
+  session: Session,
+  nameOrId: string,
+  { embedder, waitMs, key: given }: ReembedOptions,
+): Promise<number> {
+  const { io, newKey } = session.deps;
+  const { id: collectionId, name } = await findCollection(session, nameOrId);
+  const key = given ?? newKey();
+  const path = `/v1/collections/${collectionId}:reembed`;
+  const answer = await repeatable(session, `repeat the command with --key ${key}.`, () =>
+    session.send({ method: 'POST', path, body: JSON.stringify({ embedder }), key }),
+  );
+  const { id: generationId, links } = startedSchema.parse(answer);
+  if (session.output === 'json') io.out(renderResult(io, 'json', answer));
+  else {
+    io.out(`Generation ${generationId} of ${name} is built with ${embedder}.`);
+    io.out('The present one answers until the gate passes; it is held for a way back.');
+  }
+  io.err(`  ${links.temporalUi}`);
+  return waitMs === undefined ? 0 : follow(session, { collectionId, generationId, name, waitMs });
+}

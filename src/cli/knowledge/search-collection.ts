@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { renderResult } from '../render-result.js';
+import { UsageError } from '../usage-error.js';
+import { findCollection, isCollectionId } from './find-collection.js';
+import type { Session } from './open-session.js';
+import { renderHits, type Hit } from './render-hits.js';
+
+/** What `search` was given. */
+export interface SearchOptions {
+  purpose: string;
+  k: string;
+  mode?: string;
+  filter?: string[];
+  cite?: boolean;
+}
+
+const citationSchema = z.looseObject({
+  documentId: z.string(),
+  revision: z.int(),
+  start: z.int(),
+  end: z.int(),
+  textSha256: z.string(),
+  title: z.string(),
+  headingPath: z.array(z.string()),
+  page: z.int().nullable(),
+});
+const answerSchema = z.looseObject({
+  hits: z.array(
+    z.looseObject({
+      text: z.string(),
+      score: z.number(),
+      stale: z.boolean(),
+      citation: citationSchema,
+    }),
+  ),
+  freshness: z.looseObject({ oldestUnappliedMs: z.number(), stale: z.boolean() }),
+  exhausted: z.boolean(),
+  degraded: z.boolean(),
+});
+type Answer = z.infer<typeof answerSchema>;
+const verdictsSchema = z.object({ verdicts: z.array(z.looseObject({ verdict: z.string() })) });
+const meSchema = z.looseObject({
+  name: z.string(),
+  groups: z.array(z.string()),
+  roles: z.array(z.string()),
+});
+
+function countOfHits(text: string): number {
+  const k = Number(text);
+  if (!Number.isInteger(k) || k < 1) throw new UsageError(`-k ${text}: give a whole number.`);
+  return k;
+}
+
+/** A value as the documents' metadata has it: a number or a truth value where it reads as one, else text. */
+function filterOf(settings: readonly string[]): Record<string, string | number | boolean> {
+  return Object.fromEntries(
+    settings.map((setting) => {
+      const at = setting.indexOf('=');
+      if (at < 1) throw new UsageError(`--filter ${setting}: write it as field=value.`);
+      const text = setting.slice(at + 1);
+      const isTruth = text === 'true' || text === 'false';
+      const isNumber = /^-?(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text);
+      return [setting.slice(0, at), isTruth ? text === 'true' : isNumber ? Number(text) : text];
+    }),
+  );
+}
+
+async function verify(session: Session, purpose: string, hits: Answer['hits']): Promise<string[]> {
+  if (hits.length === 0) return [];
+  const citations = hits.map(({ citation }) => {
+    const { documentId, revision, start, end, textSha256 } = citation;
+    return { documentId, revision, start, end, textSha256 };
+  });
+  const body = JSON.stringify({ purpose, citations });
+  const answer = await session.send({ method: 'POST', path: '/v1/citations:verify', body });
+  return verdictsSchema.parse(answer).verdicts.map(({ verdict }) => verdict);
+}
+
+/** Why there may be nothing: the usual reason is an access list that does not name the caller. */
+async function explainNothing(session: Session, nameOrId: string): Promise<void> {
+  const { name, groups, roles } = meSchema.parse(await session.get('/v1/me'));
+  const { io } = session.deps;
+  const tokens = [
+    'public',
+    ...[...new Set([...groups, ...roles])].map((group) => `group:${group}`),
+  ];
+  io.err(`Nothing found. You are ${name}, who reads what names ${tokens.join(', ')} or yourself.`);
+  io.err(`  next: anneal etl source watch ${nameOrId} --once`);
+}
+
+function warn(session: Session, { freshness, exhausted, degraded, hits }: Answer): void {
+  const { io } = session.deps;
+  const seconds = Math.round(freshness.oldestUnappliedMs / 1_000);
+  if (degraded) io.err('The embedder did not answer: found by words alone.');
+  if (freshness.stale) io.err(`A change of ${seconds} s ago is not searchable yet.`);
+  if (hits.some(({ stale }) => stale))
+    io.err('A hit marked stale is older than its source, whose newer state is in quarantine.');
+  if (exhausted) io.err('There may be more: the search stopped at its limit.');
+}
+
+/** Asks a collection and prints hits; with `cite` each citation is verified. @returns the exit code */
+export async function searchCollection(
+  session: Session,
+  asked: { collection: string; text: string },
+  options: SearchOptions,
+): Promise<number> {
+  const { purpose, mode, cite = false } = options;
+  const { io } = session.deps;
+  const k = countOfHits(options.k);
+  const filter = filterOf(options.filter ?? []);
+  const id = isCollectionId(asked.collection)
+    ? asked.collection
+    : (await findCollection(session, asked.collection)).id;
+  const body = JSON.stringify({ text: asked.text, k, purpose, mode, filter });
+  const raw = await session.send({ method: 'POST', path: `/v1/collections/${id}:query`, body });
+  const answer = answerSchema.parse(raw);
+  const verdicts = cite ? await verify(session, purpose, answer.hits) : undefined;
+  if (session.output === 'json') {
+    io.out(renderResult(io, 'json', verdicts === undefined ? raw : { ...answer, verdicts }));
+  } else if (answer.hits.length > 0) {
+    const hits: Hit[] = answer.hits.map((hit, at) => ({ ...hit, verdict: verdicts?.[at] }));
+    io.out(renderHits(io, hits, asked.text));
+  }
+  if (answer.hits.length === 0) await explainNothing(session, asked.collection);
+  warn(session, answer);
+  const failed = verdicts?.filter((verdict) => verdict !== 'VALID').length ?? 0;
+  if (failed > 0) io.err(`${failed} of ${answer.hits.length} citations do not verify.`);
+  return failed === 0 ? 0 : 1;
+}
