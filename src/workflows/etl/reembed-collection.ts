@@ -121,10 +121,12 @@ async function advance(
     previousId = built.previousId;
   }
   // What is live is not cancelled: whoever wants it gone rolls back.
-  const held = await CancellationScope.nonCancellable(() => holdGeneration(run, previousId));
-  if (held === 'FULL') return onward('HOLDING', previousId);
-  const { state } = await lookAt(run, 'ENDING');
-  return state === 'DROPPED' ? { state, reason: 'rolled back' } : { state: 'LIVE' };
+  return CancellationScope.nonCancellable(async () => {
+    const held = await holdGeneration(run, previousId);
+    if (held === 'FULL') return onward('HOLDING', previousId);
+    const { state } = await lookAt(run, 'ENDING');
+    return state === 'DROPPED' ? { state, reason: 'rolled back' } : { state: 'LIVE' };
+  });
 }
 
 /**
@@ -155,11 +157,12 @@ export async function reembedCollection(
   );
   await authorise(authorised);
   const end = await advance(run);
-  if ('phase' in end)
-    return continueAsNew<typeof reembedCollection>({ ...authorised, resume: end });
-  run.closing = true;
-  run.move({ state: end.state, waitingOn: 'nothing' });
-  await condition(allHandlersFinished);
-  const { generationId } = input;
-  return { generationId, ...end, slices: run.slices, counts: run.counts };
+  return CancellationScope.nonCancellable(async () => {
+    if ('phase' in end)
+      return continueAsNew<typeof reembedCollection>({ ...authorised, resume: end });
+    run.closing = true;
+    run.move({ state: end.state, waitingOn: 'nothing' });
+    await condition(allHandlersFinished);
+    return { generationId: input.generationId, ...end, slices: run.slices, counts: run.counts };
+  });
 }
