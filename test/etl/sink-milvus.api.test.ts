@@ -27,7 +27,13 @@ describeWithServer(started, 'a real Milvus server', (server) => {
   describeSinkConformance('Milvus', {
     caps: createMilvusStore({ address }).caps,
     // Smaller than for the embedded store: the server is written in Python, and a search in it takes 100 ms and more.
-    scale: { writerRounds: 2, filterRows: 2_000, recallRows: 500, churnRows: 300 },
+    scale: {
+      writerRounds: 2,
+      filterRows: 2_000,
+      recallRows: 500,
+      recallQueries: 20,
+      churnRows: 300,
+    },
     start: () =>
       Promise.resolve({
         open: (limits) => createMilvusStore({ address, limits }),

@@ -131,7 +131,7 @@ export function declareRecall({ check, fresh, scale }: Context): void {
     await sink.compact?.();
     const random = seeded(11);
     let same = 0;
-    const queries = 50;
+    const queries = scale.recallQueries ?? 50;
     for (let query = 0; query < queries; query += 1) {
       const leg = { vector: hash384(proseOf(random, 25)) ?? new Float32Array() };
       const near = hitIds(await sink.search({ leg, k: 10, filter: everyone }));

@@ -25,6 +25,8 @@ export interface SinkScale {
   writerRounds: number;
   filterRows: number;
   recallRows: number;
+  /** 50 by default. */
+  recallQueries?: number;
   churnRows: number;
 }
 

@@ -11,7 +11,7 @@ const compactionMs = 10 * 60_000;
 const askEveryMs = 500;
 
 /** Erased rows that are searched for afterwards. */
-const maxProbes = 16;
+const maxProbes = 8;
 const copyPage = 500;
 const keysAtOnce = 1_000;
 

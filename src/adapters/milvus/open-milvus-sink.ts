@@ -5,6 +5,7 @@ import {
   vectorFault,
 } from '../../domain/etl/check-sink-batch.js';
 import { tokens } from '../../domain/etl/tokens.js';
+import { cosine } from '../../domain/etl/vector-check.js';
 import type { GenerationSpec, Hit, SinkCaps, VectorSink } from '../../domain/etl/vector-sink.js';
 import { PlatformError } from '../../domain/errors.js';
 import { eraseRows, flushAndCompact } from './erase-rows.js';
@@ -234,7 +235,7 @@ function searchOf({ connection, generation, alias, caps, read }: Place) {
       const hits = page.map(({ pk, doc_id, embedding }) => ({
         rowId: rowIdOf(tenant, pk),
         docId: doc_id,
-        score: cosineOf(vector, embedding),
+        score: cosine(vector, Float32Array.from(embedding)),
       }));
       best = [...best, ...hits].sort(byScore).slice(0, k);
     }
@@ -260,19 +261,6 @@ function searchOf({ connection, generation, alias, caps, read }: Place) {
           );
     },
   } satisfies Partial<VectorSink>;
-}
-
-function cosineOf(a: Float32Array, b: readonly number[]): number {
-  let dot = 0;
-  let squareA = 0;
-  let squareB = 0;
-  for (const [at, x] of a.entries()) {
-    const y = b[at] ?? 0;
-    dot += x * y;
-    squareA += x * x;
-    squareB += y * y;
-  }
-  return dot / Math.sqrt(squareA * squareB);
 }
 
 function upkeepOf(place: Place) {
