@@ -219,10 +219,8 @@ describe('Schedules', () => {
       );
       await schedules().remove(idOf(tenant, 'probe'));
       await eventually(async () => {
-        const { description } = {
-          description: await temporal.client.schedule.getHandle(idOf(tenant, 'probe')).describe(),
-        };
-        expect(description.policies.overlap).toBe('SKIP');
+        const probe = temporal.client.schedule.getHandle(idOf(tenant, 'probe'));
+        expect((await probe.describe()).policies.overlap).toBe('SKIP');
       }, wait);
       await ask(`update etl_source set state = 'DELETED' where tenant_id = $1`, tenant);
       await ask(`update etl_generation set state = 'DROPPED' where tenant_id = $1`, tenant);
@@ -242,12 +240,12 @@ describe('Schedules', () => {
     });
     const handle = temporal.client.schedule.getHandle(idOf(tenant, 'scan'));
     const runs = async () => (await handle.describe()).info.recentActions;
-    const results = async () =>
-      Promise.all(
-        (await runs()).map(({ action }) =>
-          temporal.client.workflow.getHandle(action.workflow.workflowId).result(),
-        ),
-      );
+    const results = async (): Promise<unknown[]> => {
+      const ended: unknown[] = [];
+      for (const { action } of await runs())
+        ended.push(await temporal.client.workflow.getHandle(action.workflow.workflowId).result());
+      return ended;
+    };
     await handle.trigger();
     await eventually(async () => expect(await runs()).toHaveLength(1), { timeoutMs: 20_000 });
     expect(await results()).toMatchObject([{ state: 'STARTED' }]);
@@ -261,7 +259,7 @@ describe('Schedules', () => {
   }, 60_000);
 });
 
-const runOf = async (tenant: string, workflowType: string, idName: string) =>
+const runOf = async (tenant: string, workflowType: string, idName: string): Promise<unknown> =>
   temporal.client.workflow.execute(workflowType, {
     taskQueue: 'orchestration',
     workflowId: `etl/${tenant}/${workflowType}-${(tenants += 1)}`,

@@ -1,7 +1,7 @@
 import { PlatformError } from '../../domain/errors.js';
-import type { Caller } from '../../domain/events/change.js';
+import type { Caller, Change } from '../../domain/events/change.js';
 import type { GenerationFacts } from '../../domain/etl/ledger.js';
-import type { Database } from './database.js';
+import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';
 import { generationFacts } from './retrieval.js';
 
@@ -33,6 +33,45 @@ const unpack = (bytes: Uint8Array, dims: number): Float32Array[] => {
     Float32Array.from({ length: dims }, (_value, at) => view.readFloatLE((row * dims + at) * 4)),
   );
 };
+
+interface Probe {
+  vectors: readonly Float32Array[];
+  recallBp: number;
+  low: boolean;
+}
+
+async function saveProbe(
+  tx: Tx,
+  { caller, generationId, probe }: { caller: Caller; generationId: string; probe: Probe },
+): Promise<Change<{ lowInARow: number }>> {
+  const { tenant } = caller;
+  const { recallBp, low } = probe;
+  const where = { tenantId_generationId: { tenantId: tenant, generationId } };
+  const before = await tx.retrievalProbe.findUnique({ where });
+  const lowInARow = low ? (before?.lowInARow ?? 0) + 1 : 0;
+  const data = { vectors: pack(probe.vectors), recallBp, lowInARow, probedAt: new Date() };
+  await tx.retrievalProbe.upsert({
+    where,
+    create: { tenantId: tenant, generationId, ...data },
+    update: data,
+  });
+  const facts = { generationId, recallBp, lowInARow };
+  const event = {
+    type: 'anneal.retrieval.recall_low.v1',
+    subject: `generations/${generationId}`,
+    data: facts,
+  };
+  return {
+    status: 200,
+    body: { lowInARow },
+    events: low ? [event] : [],
+    audit: {
+      action: 'retrieval.recall-probed',
+      resource: { type: 'generation', id: generationId },
+      after: facts,
+    },
+  };
+}
 
 /** Probes of the recall of indexes (role anneal_worker). */
 export const createRetrievalProbes = (db: Database) => ({
@@ -68,43 +107,11 @@ export const createRetrievalProbes = (db: Database) => ({
       principals: (tokens ?? []).map((row) => String(row.principal)),
     };
   },
+  /** Keeps vectors and result; answers how often in a row it was low. */
   saveProbe: async (
     caller: Caller,
     generationId: string,
-    probe: { vectors: readonly Float32Array[]; recallBp: number; low: boolean },
-  ): Promise<{ lowInARow: number }> => {
-    const outcome = await mutate(db, caller, async (tx) => {
-      const { tenant } = caller;
-      const { recallBp, low } = probe;
-      const where = { tenantId_generationId: { tenantId: tenant, generationId } };
-      const before = await tx.retrievalProbe.findUnique({ where });
-      const lowInARow = low ? (before?.lowInARow ?? 0) + 1 : 0;
-      const data = { vectors: pack(probe.vectors), recallBp, lowInARow, probedAt: new Date() };
-      await tx.retrievalProbe.upsert({
-        where,
-        create: { tenantId: tenant, generationId, ...data },
-        update: data,
-      });
-      const facts = { generationId, recallBp, lowInARow };
-      return {
-        status: 200,
-        body: { lowInARow },
-        events: low
-          ? [
-              {
-                type: 'anneal.retrieval.recall_low.v1',
-                subject: `generations/${generationId}`,
-                data: facts,
-              },
-            ]
-          : [],
-        audit: {
-          action: 'retrieval.recall-probed',
-          resource: { type: 'generation', id: generationId },
-          after: facts,
-        },
-      };
-    });
-    return outcome.body;
-  },
+    probe: Probe,
+  ): Promise<{ lowInARow: number }> =>
+    (await mutate(db, caller, (tx) => saveProbe(tx, { caller, generationId, probe }))).body,
 });

@@ -6,10 +6,9 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../units.js';
 import { defaultCareLimits, type CareLimits } from './contract.js';
 
 /** Work by the clock: on a source (`scan`), or on a generation (all others). */
-const dueKinds = ['scan', 'reconcile', 'compaction', 'probe', 'canary'] as const;
-export type DueKind = (typeof dueKinds)[number];
+export type DueKind = 'scan' | CareKind;
 /** Work on a generation. */
-export type CareKind = Exclude<DueKind, 'scan'>;
+export type CareKind = 'reconcile' | 'compaction' | 'probe' | 'canary';
 
 /** Names one piece of work; `id` is a source or a generation. */
 export interface DueWork {
