@@ -122,8 +122,13 @@ const createBatch =
   async (tenant, work) => {
     let client: pg.PoolClient | undefined;
     let broken: Error | undefined;
+    // Between two statements nobody else hears that the connection is gone; unheard, it would end the process.
+    const onLost = (lost: Error) => {
+      broken = lost;
+    };
     try {
       const held = (client = await pool.connect());
+      held.on('error', onLost);
       await held.query('begin');
       try {
         await held.query(`select set_config('app.tenant', $1, true)`, [tenant]);
@@ -141,6 +146,7 @@ const createBatch =
     } catch (error) {
       throw translated(error);
     } finally {
+      client?.off('error', onLost);
       client?.release(broken);
     }
   };
