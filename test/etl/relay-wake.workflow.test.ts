@@ -44,7 +44,7 @@ afterAll(async () => {
 test('the relay wakes the watcher of a source by signalWithStart, and its changes become readable', async () => {
   const t = 'relay-wake';
   await world.seed(t);
-  await world.putAll(t, {
+  await world.put(t, {
     'a.txt': 'The first document that anybody recorded here.',
     'b.txt': 'The second document that anybody recorded here.',
   });
@@ -58,7 +58,7 @@ test('the relay wakes the watcher of a source by signalWithStart, and its change
     );
   expect(await signals()).toEqual(['changesRecorded']);
   const { runId } = await handle.describe();
-  await world.put(t, 'c.txt', 'The third document that anybody recorded here.');
+  await world.put(t, { 'c.txt': 'The third document that anybody recorded here.' });
   await eventually(async () => expect(await live()).toHaveLength(3), { timeoutMs: 40_000 });
   expect((await handle.describe()).runId).toBe(runId);
   expect(await signals()).toEqual(['changesRecorded', 'changesRecorded']);

@@ -61,12 +61,8 @@ export class WritePathWorld extends LedgerWorld {
     );
   }
 
-  /** A pushed document, as the API records it. */
-  put(tenant: string, key: string, text: string, content: Partial<PushedContent> = {}) {
-    return this.putAll(tenant, { [key]: text }, content);
-  }
-
-  putAll(tenant: string, texts: Record<string, string>, content: Partial<PushedContent> = {}) {
+  /** Pushed documents by key, as the API records them. */
+  put(tenant: string, texts: Record<string, string>, content: Partial<PushedContent> = {}) {
     const changes = Object.entries(texts).map(([key, contentRef]) =>
       upsert(key, `v${++this.#versions}`, {
         contentRef,
@@ -180,7 +176,7 @@ export class WritePathWorld extends LedgerWorld {
   async run(tenant: string, batchId = `bat_${++this.#batches}`): Promise<BatchCounts> {
     const { prepareBatch, embedAndWriteBatch } = createEtlActivities(this.deps());
     const step = <I, R>(work: (input: I) => Promise<R>, input: I): Promise<R> =>
-      new MockActivityEnvironment().run(work as never, input as never) as Promise<R>;
+      new MockActivityEnvironment().run<[I], R, (input: I) => Promise<R>>(work, input);
     const claim = { maxDocuments: 512, maxBytes: 4 << 20, lingerMs: 0 };
     const prepared = await step(prepareBatch, { tenant, sourceId, batchId, claim });
     const { counts } = await step(embedAndWriteBatch, { tenant, sourceId, batchId });

@@ -29,9 +29,9 @@ test('an erased document stays out: the API is told, other ways in are marked, w
       t,
       `select kind, state, count(*)::int as n from etl_change_event where tenant_id = $tenant group by 1, 2 order by 1, 2`,
     );
-  await world.put(t, 'a.txt', about('keys'));
+  await world.put(t, { 'a.txt': about('keys') });
   await world.run(t);
-  await world.put(t, 'a.txt', about('newer keys'));
+  await world.put(t, { 'a.txt': about('newer keys') });
   await documents.suppressDocument(callerOf(t), await idOf(t, 'a.txt'));
   expect(await world.run(t)).toMatchObject({ claimed: 0 });
   const back = upsert('a.txt', 'back', { contentRef: about('keys') });
@@ -61,22 +61,22 @@ test('a released document passes its gate for the very same bytes, once; a reaso
       t,
       `select item_id, reason, state from etl_quarantine_item where tenant_id = $tenant order by item_id`,
     );
-  await world.put(t, 'a.txt', 'too short');
+  await world.put(t, { 'a.txt': 'too short' });
   expect(await world.run(t)).toMatchObject({ claimed: 1, quarantined: 1 });
   const [item] = await items();
   const verdict = { verb: 'release', reason: 'it is a sign' } as const;
   await stewards.decideItem(callerOf(t), String(item?.item_id), verdict);
   expect(await world.run(t)).toMatchObject({ claimed: 1, indexed: 1, quarantined: 0 });
   expect(await items()).toMatchObject([{ reason: 'empty_text', state: 'RESOLVED' }]);
-  await world.put(t, 'a.txt', about('signs'));
+  await world.put(t, { 'a.txt': about('signs') });
   await world.run(t);
-  await world.put(t, 'a.txt', 'too short');
+  await world.put(t, { 'a.txt': 'too short' });
   expect(await world.run(t)).toMatchObject({ quarantined: 1 });
   const [, again] = await items();
   await stewards.decideItem(callerOf(t), String(again?.item_id), verdict);
-  await world.put(t, 'a.txt', 'other');
+  await world.put(t, { 'a.txt': 'other' });
   expect(await world.run(t)).toMatchObject({ quarantined: 1 });
-  await world.put(t, 'closed.txt', about('doors'), { acl: [] });
+  await world.put(t, { 'closed.txt': about('doors') }, { acl: [] });
   await world.run(t);
   const closed = (await items()).find(({ reason }) => reason === 'acl_unresolved');
   await expect(
@@ -92,12 +92,12 @@ test('W5: a sampled commit whose rows the store lost is counted and starts one r
     Object.fromEntries(
       Array.from({ length: 400 }, (_, at) => [`${name} ${at}`, about(`${name} ${at}`)]),
     );
-  await world.putAll(t, texts('whole'));
+  await world.put(t, texts('whole'));
   expect(await world.run(t)).toMatchObject({ indexed: 400 });
   expect(world.violations).toEqual([]);
   expect(await reconciles()).toEqual([]);
   world.loses = () => true;
-  await world.putAll(t, texts('lost'));
+  await world.put(t, texts('lost'));
   expect(await world.run(t)).toMatchObject({ indexed: 400 });
   expect(world.violations.length).toBeGreaterThan(0);
   expect(world.violations.length).toBeLessThan(20);
@@ -113,13 +113,13 @@ test('W5: a sampled commit whose rows the store lost is counted and starts one r
 test('rung 5: metadata and access alone reach ledger and store without an embed, and keep every row', async () => {
   const t = await tenant();
   const text = `${about('teams')}\n\n${about('rooms')}\n\n${about('keys')}`;
-  await world.put(t, 'a.txt', text, { metadata: { team: 'blue', tags: ['x'] } });
+  await world.put(t, { 'a.txt': text }, { metadata: { team: 'blue', tags: ['x'] } });
   await world.run(t);
   const before = await world.rowsOf(t, 'vectors');
   expect(before.length).toBeGreaterThan(1);
   expect(before.map(({ metadata }) => metadata.team)).toEqual(before.map(() => 'blue'));
   world.embedded = 0;
-  await world.put(t, 'a.txt', text, { metadata: { team: 'red', tags: ['y'] } });
+  await world.put(t, { 'a.txt': text }, { metadata: { team: 'red', tags: ['y'] } });
   expect(await world.run(t)).toMatchObject({ claimed: 1, indexed: 1 });
   const after = await world.rowsOf(t, 'vectors');
   const byId = (rows: typeof before) => [...rows].sort((a, b) => (a.rowId < b.rowId ? -1 : 1));
@@ -137,10 +137,14 @@ test('rung 5: metadata and access alone reach ledger and store without an embed,
   expect(await world.run(t)).toMatchObject({ claimed: 1, unchanged: 1 });
   expect((await world.rowsOf(t, 'vectors')).map((row) => row.acl)).toEqual(after.map(() => acl));
   expect((await world.rowsOf(t, 'words')).map((row) => row.acl)).toEqual(after.map(() => acl));
-  await world.put(t, 'a.txt', text, {
-    metadata: { team: 'red', tags: ['y'] },
-    acl: ['group:board'],
-  });
+  await world.put(
+    t,
+    { 'a.txt': text },
+    {
+      metadata: { team: 'red', tags: ['y'] },
+      acl: ['group:board'],
+    },
+  );
   expect(await world.run(t)).toMatchObject({ claimed: 1, unchanged: 1 });
   expect((await world.rowsOf(t, 'words')).map((row) => row.acl)).toEqual(
     after.map(() => ['group:board']),
@@ -154,8 +158,8 @@ test('rung 5: metadata and access alone reach ledger and store without an embed,
 test('a chunk without a word is committed without a row: counted, and missed by no reconcile', async () => {
   const t = await tenant();
   const rule = '— — — — — — — — — — — — — — — — — — —';
-  await world.put(t, 'a.txt', rule, { title: '***' });
-  await world.put(t, 'b.txt', about('bells'));
+  await world.put(t, { 'a.txt': rule }, { title: '***' });
+  await world.put(t, { 'b.txt': about('bells') });
   expect(await world.run(t)).toMatchObject({ indexed: 2 });
   expect(world.unindexed).toBe(1);
   const sink = await world.sinkOf(t);
@@ -165,7 +169,7 @@ test('a chunk without a word is committed without a row: counted, and missed by 
       rows: sink.scanIds({ index: 0, of: 1 }),
     });
   expect(await compare()).toMatchObject({ rows: 1, missing: [], orphanRowIds: [] });
-  await world.put(t, 'a.txt', rule, { title: '***', metadata: { team: 'blue' } });
+  await world.put(t, { 'a.txt': rule }, { title: '***', metadata: { team: 'blue' } });
   expect(await world.run(t)).toMatchObject({ indexed: 1 });
   expect(await compare()).toMatchObject({ rows: 1, missing: [], orphanRowIds: [] });
   const [row] =
@@ -176,7 +180,7 @@ test('a chunk without a word is committed without a row: counted, and missed by 
 
 test('K7 lies between upsert and delete: old and new rows are there, and the next try ends with the new ones', async () => {
   const t = await tenant();
-  await world.put(t, 'a.txt', about('locks'));
+  await world.put(t, { 'a.txt': about('locks') });
   await world.run(t);
   const [old] = await world.rowsOf(t, 'words');
   let between: string[] = [];
@@ -184,7 +188,7 @@ test('K7 lies between upsert and delete: old and new rows are there, and the nex
   world.atKill = async () => {
     between = (await world.rowsOf(t, 'words')).map(({ rowId }) => rowId);
   };
-  await world.put(t, 'a.txt', about('bolts'));
+  await world.put(t, { 'a.txt': about('bolts') });
   await expect(world.run(t, 'bat_k7')).rejects.toThrow(Killed);
   expect(between).toHaveLength(2);
   expect(between).toContain(old?.rowId);
@@ -209,12 +213,12 @@ test('a text that says nearly what another says is flagged with it, committed or
       (_, at) => `Rule ${at} of the house says: ${subject} ${at * 3}.`,
     ).join(' ');
   const edited = long('close the door').replace('Rule 20', 'Rule twenty');
-  await world.put(t, 'first', long('close the door'));
-  await world.put(t, 'other', long('water every plant and feed the cat on day'));
+  await world.put(t, { first: long('close the door') });
+  await world.put(t, { other: long('water every plant and feed the cat on day') });
   await world.run(t);
   expect(await flags('first')).toEqual([]);
-  await world.put(t, 'copy', edited);
-  await world.put(t, 'copy of the copy', edited.replace('Rule 21', 'Rule twenty-one'));
+  await world.put(t, { copy: edited });
+  await world.put(t, { 'copy of the copy': edited.replace('Rule 21', 'Rule twenty-one') });
   await world.run(t);
   const near = async (key: string) => ({
     flag: 'near_duplicate',

@@ -22,6 +22,7 @@ export async function flagNearDuplicates(
     near.add(text);
     if (found === undefined) continue;
     const { flags } = text.findings;
-    text.findings.flags = [...(Array.isArray(flags) ? flags : []), nearDuplicateFlag(found)];
+    const known: unknown[] = Array.isArray(flags) ? flags : [];
+    text.findings.flags = [...known, nearDuplicateFlag(found)];
   }
 }
