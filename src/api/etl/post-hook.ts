@@ -34,7 +34,7 @@ export const postHook = (deps: EtlRouteDeps) =>
     params: z.strictObject({ sourceId: sourceIdSchema }),
     body: pushMessageSchema,
     response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
-    problems: ['SIGNATURE_INVALID', 'SIGNATURE_EXPIRED', 'SOURCE_PAUSED'],
+    problems: ['SIGNATURE_INVALID', 'SIGNATURE_EXPIRED', 'SOURCE_PAUSED', 'DOCUMENT_SUPPRESSED'],
     example: {
       params: { sourceId: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' },
       body: { key: 'faq/rotate.md', content: '# Rotating a key', mediaType: 'text/markdown' },

@@ -96,7 +96,7 @@ export const putSourceDocument = (deps: EtlRouteDeps) =>
       limitBytes: MAX_DOCUMENT_BYTES,
     },
     response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
-    problems: ['SOURCE_CONFIG_INVALID', 'SOURCE_PAUSED', 'DEADLINE_EXCEEDED'],
+    problems: ['SOURCE_CONFIG_INVALID', 'SOURCE_PAUSED', 'DOCUMENT_SUPPRESSED', 'DEADLINE_EXCEEDED'],
     example: { params: { id: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, body: { key: 'guide.md' } },
     handle: async (request) => {
       const { principal, params } = request;
