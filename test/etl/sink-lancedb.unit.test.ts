@@ -83,6 +83,21 @@ describe('the embedded store', () => {
     await store.close();
   });
 
+  it('makes a generation once, however many batches begin at the same moment', async () => {
+    const stores = Array.from({ length: 8 }, () => createLanceStore({ folder }));
+    for (let round = 0; round < 5; round += 1) {
+      const generationId = `at-once-${round}`;
+      const generation = { tenant, generationId, embedFp: 'f', dims: 384 };
+      await Promise.all(stores.map((store) => store.ensureGeneration(generation)));
+      const [first, last] = [stores[0], stores.at(-1)];
+      await first?.sink(generation).replaceRows({ adds: rowsOf(0, 3), deleteIds: [] });
+      expect((await last?.sink(generation).stats())?.rows).toBe(3);
+      const names = await readdir(join(folder, tenant, generationId));
+      expect(names.filter((name) => name.endsWith('.lance'))).toHaveLength(1);
+    }
+    await Promise.all(stores.map((store) => store.close()));
+  }, 60_000);
+
   it('keeps the newest epoch over a restart', async () => {
     const generation = { tenant, generationId: 'epochs', embedFp: 'f', dims: 384 };
     const first = createLanceStore({ folder });

@@ -62,7 +62,8 @@ async function ensureGeneration(root: string, generation: GenerationSpec): Promi
   const connection = await connectFolder(folder);
   try {
     const { name } = await createTable(connection, generation.dims);
-    await syncFolder(folder, new Set());
+    // This table alone: whoever makes the generation at the same moment removes its own again.
+    await syncFolder(join(folder, `${name}.lance`), new Set());
     const { embedFp, dims } = generation;
     if (!(await createGenerationFile(folder, { embedFp, dims, table: name, epoch: '0' }))) {
       await rm(join(folder, `${name}.lance`), { recursive: true, force: true });
