@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
+import { egressAllowanceOf, type EgressAllowance } from './domain/egress-allowance.js';
 import { workerRoles, type WorkerRole } from './domain/task-queues.js';
 import { DAY_MS } from './domain/units.js';
 
@@ -116,6 +117,19 @@ export const environmentSchema = z.object({
     .string()
     .optional()
     .describe('File with its bearer token; none where the service wants none.'),
+  ANNEAL_PGVECTOR_URL: z
+    .url({ protocol: /^postgres(ql)?$/ })
+    .optional()
+    .describe('Postgres with pgvector 0.8.4 or later: the vector store `pgvector`.'),
+  ANNEAL_MILVUS_ADDRESS: z
+    .string()
+    .regex(/^(https?:\/\/)?[\w.[\]:-]+:\d+$/, 'is not host:port or https://host:port')
+    .optional()
+    .describe('Milvus as `host:port`, or `https://host:port` for TLS: the vector store `milvus`.'),
+  ANNEAL_MILVUS_TOKEN_FILE: z
+    .string()
+    .optional()
+    .describe('File with its API key or `user:password`; none where it wants none.'),
   ANNEAL_RETENTION_MS: count(30 * DAY_MS, 3_600_000, 365 * DAY_MS).describe(
     'How long the Temporal namespace keeps closed runs.',
   ),
@@ -160,14 +174,6 @@ export const environmentSchema = z.object({
 });
 
 type ConnectionSettings = ReturnType<typeof loadClientConnectConfig>['connectionOptions'];
-
-/** An origin that outbound calls may reach; `host` `*` is any public one, port 0 any port. */
-interface EgressAllowance {
-  scheme: 'https' | 'http';
-  host: string;
-  port: number;
-  allowPrivateNetwork: boolean;
-}
 
 /** Configuration with meaning: paths absolute, lists parsed, contradictions refused. */
 export interface Config {
@@ -218,6 +224,11 @@ export interface Config {
     /** The OpenAI-compatible embedder, where one is configured. */
     embedding:
       { url: string; model: string; dims: number; keyFile: string | undefined } | undefined;
+    /** Vector stores beside the embedded one. */
+    stores: {
+      pgvectorUrl: string | undefined;
+      milvus: { address: string; tokenFile: string | undefined } | undefined;
+    };
   };
   stateDir: string;
   cacheDir: string;
@@ -250,25 +261,10 @@ const listOf = (text: string | undefined): string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
-/** `https://host[:port][ private]`; undefined where it is none. */
-function egressAllowanceOf(text: string): EgressAllowance | undefined {
-  const found = /^(https?):\/\/(\*|\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}))?( private)?$/.exec(
-    text.toLowerCase(),
-  );
-  const [, scheme, host, port, isPrivate] = found ?? [];
-  if (scheme === undefined || host === undefined) return undefined;
-  const fallback = host === '*' ? 0 : scheme === 'https' ? 443 : 80;
-  return {
-    scheme: scheme === 'https' ? 'https' : 'http',
-    host: host.replace(/^\[|\]$/g, ''),
-    port: port === undefined ? fallback : Number(port),
-    allowPrivateNetwork: isPrivate !== undefined,
-  };
-}
-
 function etlOf(env: Environment): Config['etl'] {
   const { ANNEAL_EMBEDDING_URL: url, ANNEAL_EMBEDDING_MODEL: model } = env;
   const { ANNEAL_EMBEDDING_DIMS: dims, ANNEAL_EMBEDDING_KEY_FILE: keyFile } = env;
+  const { ANNEAL_MILVUS_ADDRESS: address, ANNEAL_MILVUS_TOKEN_FILE: tokenFile } = env;
   return {
     sourceFolders: listOf(env.ANNEAL_SOURCE_FOLDERS).map((folder) => resolve(folder)),
     parserChildCount: env.ANNEAL_PARSER_CHILD_COUNT,
@@ -279,6 +275,10 @@ function etlOf(env: Environment): Config['etl'] {
       url === undefined || model === undefined || dims === undefined
         ? undefined
         : { url, model, dims, keyFile },
+    stores: {
+      pgvectorUrl: env.ANNEAL_PGVECTOR_URL,
+      milvus: address === undefined ? undefined : { address, tokenFile },
+    },
   };
 }
 

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-import { createLanceStore } from '../adapters/lancedb/create-lance-store.js';
 import type { Egress } from '../adapters/egress/create-egress.js';
 import { createEtlEmbeddings, createEtlShards } from '../adapters/postgres/etl-embeddings.js';
 import { createEtlLedger } from '../adapters/postgres/etl-ledger.js';
@@ -14,11 +12,7 @@ import {
   type RetrievalDeps,
 } from '../activities/retrieval/index.js';
 import type { Scrubber } from '../activities/etl/index.js';
-import type { SinkOffer } from '../api/etl/index.js';
 import { sourceLimits, watchSourceStart, type SourceLimits } from '../domain/etl/contract.js';
-import type { GenerationFacts } from '../domain/etl/ledger.js';
-import type { VectorSink, VectorStore } from '../domain/etl/vector-sink.js';
-import { PlatformError } from '../domain/errors.js';
 import { digestOf } from '../domain/digest.js';
 import { hasResidualPii } from '../domain/pii/find-pii.js';
 import { createPseudonym } from '../domain/pii/pseudonym.js';
@@ -30,6 +24,7 @@ import type { Config } from '../config.js';
 import type { Parts } from './dependencies.js';
 import { createEmbedders } from './embedders.js';
 import type { Serving } from './serving.js';
+import { createStores } from './stores.js';
 
 const FRESHNESS_OBJECTIVE_MS = 5 * MINUTE_MS;
 
@@ -81,34 +76,6 @@ function createScrubbers(secrets: Serving['secrets']) {
   };
 }
 
-/** The stores of this installation by name. */
-function createStores({ config }: Parts) {
-  const stores: VectorStore[] = [createLanceStore({ folder: join(config.stateDir, 'vectors') })];
-  const storeOf = (name: string): VectorStore => {
-    const store = stores.find((one) => one.name === name);
-    if (store === undefined)
-      throw new PlatformError('SINK_UNKNOWN', `This process has no store “${name}”.`);
-    return store;
-  };
-  return {
-    storeOf,
-    findSink: (name: string): SinkOffer | undefined => {
-      const store = stores.find((one) => one.name === name);
-      return store === undefined ? undefined : { maxDims: store.caps.maxDims };
-    },
-    sinkOf: async (tenant: string, generation: GenerationFacts): Promise<VectorSink> => {
-      const { generationId, embedFp, dims } = generation;
-      const spec = { tenant, generationId, embedFp, dims };
-      const store = storeOf(generation.sink);
-      await store.ensureGeneration(spec);
-      return store.sink(spec);
-    },
-    close: async () => {
-      for (const store of stores) await store.close();
-    },
-  };
-}
-
 /**
  * What knowledge is made of in one process: the write ledger and its reads, stores, embedders, scrubbing, and retrieval
  * on top. API and workers build the same, so that a query passes what its documents passed.
@@ -127,7 +94,7 @@ export function createKnowledge(
   };
   const scrubber = createScrubbers(secrets);
   const embedders = createEmbedders(parts, egress);
-  const stores = createStores(parts);
+  const stores = createStores(parts.config);
   const ledger = createEtlLedger(ledgerParts);
   const rows = createRetrievalStore(parts.db);
   const scrubQuery: RetrievalDeps['scrubQuery'] = async (tenant, text, piiPolicy) =>

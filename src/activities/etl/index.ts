@@ -15,10 +15,11 @@ export { createShardLeases } from './shard-leases.js';
 export { createCareActivities, type CareDeps } from './create-care-activities.js';
 export { observeEtl } from './observe-etl.js';
 export type { EtlObserver } from './etl-observer.js';
+export { withCompanion } from './with-companion.js';
 export { withRows } from './with-rows.js';
 export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
 
-/** What a watcher acts on. A source without a row counts as DELETED. */
+/** What a watcher acts on. A source without a row counts as DELETED, one that has changes to apply does not yet. */
 export interface WatchFacts {
   state: SourceFacts['state'];
   pending: number;
@@ -43,13 +44,18 @@ export const createEtlActivities = (
   return {
     prepareBatch: createPrepareBatch(deps),
     embedAndWriteBatch: createEmbedAndWriteBatch(deps, withEpoch),
-    /** Clears the wake of a source and answers what is due. */
+    /** Clears the wake of a source and answers what is due; a source that goes ends where nothing is. */
     readWatch: async (key: { tenant: string; sourceId: string }): Promise<WatchFacts> => {
       const { tenant, sourceId } = key;
       const source = await deps.ledger.findSource(tenant, sourceId);
       if (source === undefined) return { state: 'DELETED', pending: 0, oldestMs: 0 };
-      const { pending, oldestMs } = await deps.ledger.backlog(tenant, sourceId);
-      return { state: source.state, pending, oldestMs };
+      const { state } = source;
+      const { pending, claimed, oldestMs } = await deps.ledger.backlog(tenant, sourceId);
+      if (state !== 'DELETING' && state !== 'DELETED') return { state, pending, oldestMs };
+      const isOver = async () =>
+        state === 'DELETED' || (await deps.ledger.endSource(workflowCaller(tenant), sourceId));
+      const hasEnded = pending + claimed === 0 && (await isOver());
+      return { state: hasEnded ? 'DELETED' : 'DELETING', pending, oldestMs };
     },
     /** ACTIVE → PAUSED: only someone who changes a setting can help. */
     pauseSource: (of: { tenant: string; sourceId: string; code: string }): Promise<void> =>

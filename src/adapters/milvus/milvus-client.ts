@@ -5,8 +5,8 @@ import { PlatformError } from '../../domain/errors.js';
 export interface MilvusAddress {
   /** `host:port`, or with `https://` for TLS. */
   address: string;
-  /** API key or `user:password`; a server without authentication ignores it. */
-  token?: string | undefined;
+  /** Reads the API key or `user:password`, at every connect; a server without authentication ignores it. */
+  token?: (() => Promise<string>) | undefined;
   /** 60 s by default. */
   timeoutMs?: number | undefined;
 }
@@ -73,7 +73,7 @@ export function connectMilvus({ address, token, timeoutMs }: MilvusAddress): Mil
     const { MilvusClient: Client } = await import('@zilliz/milvus2-sdk-node');
     const client = new Client({
       address,
-      ...(token === undefined ? {} : { token }),
+      ...(token === undefined ? {} : { token: await token() }),
       timeout,
       maxRetries: 0,
       logLevel: 'error',
