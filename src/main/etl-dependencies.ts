@@ -41,6 +41,7 @@ import { hookKey } from '../domain/etl/webhook-signature.js';
 import { formatId } from '../domain/ids.js';
 import type { Parts } from './dependencies.js';
 import { embedderOffers } from './embedders.js';
+import { createFolderLoops } from './etl-loops.js';
 import { createFit } from './fit-embedder.js';
 import { createKnowledge, limitsOf, type Knowledge } from './knowledge.js';
 import { startWorkerThread } from './model-runtime.js';
@@ -214,6 +215,7 @@ export async function createKnowledgeActivities(
   };
   return {
     activities,
+    loops: createFolderLoops(parts, { ...knowledge, processId: etl.processId }),
     close: async () => {
       await parser.close();
       await knowledge.close();

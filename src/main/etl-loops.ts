@@ -1,9 +1,12 @@
+import { createFolderWatch } from '../adapters/folder-source/folder-watch.js';
 import { createEtlDueWork } from '../adapters/postgres/etl-due-work.js';
 import { createEtlHealth } from '../adapters/postgres/etl-health.js';
 import { createSchedules } from '../adapters/temporal/schedules.js';
+import { createFolderWatchLoop } from '../activities/etl/folder-watch-loop.js';
 import { createHealthLoop } from '../activities/etl/health-loop.js';
 import { createScheduleLoop } from '../activities/etl/schedule-loop.js';
 import type { Parts } from './dependencies.js';
+import { limitsOf, type Knowledge } from './knowledge.js';
 import type { NamedLoop } from './run-loops.js';
 
 /** Loops of `etl`: with the role `orchestration` its health, and the Schedules of work by the clock. */
@@ -27,4 +30,20 @@ export function createEtlLoops(parts: Parts): NamedLoop[] {
     { name: 'etl-health', loop: health },
     { name: 'etl-schedules', loop: schedules },
   ];
+}
+
+/** The watch over folders, with the role `etl`: where folders are read. */
+export function createFolderLoops(
+  { config, db, log }: Parts,
+  { ledger, shards, processId }: Pick<Knowledge, 'ledger' | 'shards'> & { processId: string },
+): NamedLoop[] {
+  if (!config.worker.roles.includes('etl')) return [];
+  const { recordChanges, findSource } = ledger;
+  const loop = createFolderWatchLoop({
+    ...createFolderWatch({ roots: config.etl.sourceFolders }),
+    ...createEtlDueWork(db, limitsOf(config)),
+    ...{ recordChanges, findSource, shards, processId, log },
+    tenants: db.tenants,
+  });
+  return [{ name: 'etl-folders', loop }];
 }

@@ -131,6 +131,7 @@ export async function createWorkerActivities(parts: Parts, around: WorkerAround 
   return {
     activities,
     serving,
+    loops: [...serving.loops, ...knowledge.loops],
     close: async () => {
       await knowledge.close();
       await runtime.close();

@@ -38,10 +38,10 @@ export async function startWorker(config: Config, around?: WorkerAround): Promis
   const connection = await NativeConnection.connect(
     config.temporal.connection(config.temporal.address),
   );
-  const { activities, serving, close } = await createWorkerActivities(parts, around);
+  const { activities, loops: working, close } = await createWorkerActivities(parts, around);
   const loops = startLoops(
     parts,
-    [...serving.loops, ...createWorkerLoops(parts, stopping.signal)],
+    [...working, ...createWorkerLoops(parts, stopping.signal)],
     stopping.signal,
   );
   const workers = await createWorkers(config.worker, {

@@ -14,11 +14,12 @@ const codeOf = (error: unknown): string => {
   return typeof code === 'string' ? code : '';
 };
 
-const tokenOf = (found: { mtimeNs: bigint; size: bigint }): string =>
+/** The token of a file: mtime in nanoseconds and size. */
+export const tokenOf = (found: { mtimeNs: bigint; size: bigint }): string =>
   `${found.mtimeNs}-${found.size}`;
 
 /** The real path of a source's folder. @throws SOURCE_CONFIG_INVALID outside the roots, SOURCE_UNAVAILABLE where it is not there */
-async function folderOf(roots: readonly string[], source: SourceFacts): Promise<string> {
+export async function folderOf(roots: readonly string[], source: SourceFacts): Promise<string> {
   const path: unknown = source.config['path'];
   if (typeof path !== 'string' || path === '')
     throw new PlatformError('SOURCE_CONFIG_INVALID', 'The source names no folder.');
