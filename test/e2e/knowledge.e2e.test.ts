@@ -1,15 +1,20 @@
-import { createHash } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Json, TourClient } from '../../src/main/tour-client.js';
+import type { Json } from '../../src/main/tour-client.js';
 import type { People } from '../../src/main/tour-people.js';
-import { buildDocx, buildPdf, wordParagraph } from '../etl/fixtures/build-documents.js';
+import {
+  buildDocx,
+  buildLockedPdf,
+  buildPdf,
+  buildZip,
+  wordParagraph,
+} from '../etl/fixtures/build-documents.js';
 import { eventually } from '../support/eventually.js';
 import { startStack, type Stack } from '../support/stack.js';
+import { followFolder, type Files, type FollowedFolder } from './followed-folder.js';
 
 // A user's documents, end to end (etl.md §16): five small files of five types in a folder, through the public API.
 
-const PURPOSE = 'support';
 const guide = (rotation: string, acl = 'group:data-steward') => `---
 title: Operations guide
 acl: [${acl}]
@@ -47,132 +52,38 @@ type Key = keyof typeof questions;
 let stack: Stack;
 let people: People;
 
-async function writeFiles(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const files: Record<string, string | Buffer> = {
-    'guide.md': guide(FIRST_ROTATION),
-    'page.html': page,
-    'report.pdf': buildPdf(
-      [
-        ['Quarterly report of the works', 'Costs of steel stayed level all year.'],
-        ['Revenue of the turbine business', 'rose by nine percent in the second quarter.'],
-      ],
-      'Quarterly report',
-    ),
-    'policy.docx': buildDocx(
-      wordParagraph('Travel policy', 'Heading1') +
-        wordParagraph(
-          'A business trip is approved by the head of the department before it is booked.',
-        ),
-      'Travel policy',
-    ),
-    'faq.csv': faq('The warranty lasts two years from the day of delivery.'),
-  };
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
-}
+const fiveFiles = (): Files => ({
+  'guide.md': guide(FIRST_ROTATION),
+  'page.html': page,
+  'report.pdf': buildPdf(
+    [
+      ['Quarterly report of the works', 'Costs of steel stayed level all year.'],
+      ['Revenue of the turbine business', 'rose by nine percent in the second quarter.'],
+    ],
+    'Quarterly report',
+  ),
+  'policy.docx': buildDocx(
+    wordParagraph('Travel policy', 'Heading1') +
+      wordParagraph(
+        'A business trip is approved by the head of the department before it is booked.',
+      ),
+    'Travel policy',
+  ),
+  'faq.csv': faq('The warranty lasts two years from the day of delivery.'),
+});
 
-/** A collection that follows a folder of its own. */
-async function follow(steward: TourClient, name: string) {
-  const folder = join(stack.stateDir, name);
-  await writeFiles(folder);
-  const collection = await steward.post('/v1/collections', {
-    name,
-    aclDefault: ['group:data-steward'],
-    purposes: [PURPOSE],
-  });
-  const collectionId = String(collection.id);
-  const source = await steward.post('/v1/sources', {
-    collectionId,
-    name: 'folder',
-    kind: 'folder',
-    config: { path: folder, csv: { keyColumn: 'id', titleColumn: 'question' } },
-  });
-  return { folder, collectionId, sourceId: String(source.id) };
-}
-type Followed = Awaited<ReturnType<typeof follow>>;
-
-async function documentsOf(client: TourClient, { sourceId }: Followed): Promise<Map<string, Json>> {
-  const { items } = await client.get(`/v1/documents?sourceId=${sourceId}&limit=200`);
-  return new Map((items as Json[]).map((document) => [String(document.key), document]));
-}
-
-const document = async (client: TourClient, of: Followed, key: string): Promise<Json> => {
-  const found = (await documentsOf(client, of)).get(key);
-  if (found === undefined) throw new Error(`no document ${key}`);
-  return client.get(`/v1/documents/${String(found.id)}`);
-};
-
-/** A scan now; one that runs already will do. */
-const scan = ({ sourceId }: Followed): Promise<unknown> =>
-  people.steward
-    .post(`/v1/sources/${sourceId}:scan`, {}, { prefer: 'wait=0' })
-    .catch((error: unknown) => {
-      if (!String(error).includes('SCAN_RUNNING')) throw error;
-    });
-
-const untilIndexed = (of: Followed, keys: readonly string[]) =>
-  eventually(
-    async () => {
-      const documents = await documentsOf(people.steward, of);
-      const states = Object.fromEntries(keys.map((key) => [key, documents.get(key)?.state]));
-      expect(states).toEqual(Object.fromEntries(keys.map((key) => [key, 'INDEXED'])));
-    },
-    { timeoutMs: 120_000 },
-  );
-
-interface Hit {
-  text: string;
-  citation: {
-    documentId: string;
-    revision: number;
-    start: number;
-    end: number;
-    textSha256: string;
-    title: string;
-    page: number | null;
-    headingPath: string[];
-  };
-}
-
-async function search(
-  client: TourClient,
-  { collectionId }: Followed,
-  text: string,
-  more: object = {},
-): Promise<Hit[]> {
-  const answer = await client.post(`/v1/collections/${collectionId}:query`, {
-    text,
-    purpose: PURPOSE,
-    k: 10,
-    ...more,
-  });
-  return answer.hits as Hit[];
-}
-
-/** Slices the whole text of the revision at the citation, and lets the platform verify it as well. */
-async function checkCitation(client: TourClient, { text, citation }: Hit): Promise<void> {
-  const { documentId, revision, start, end, textSha256 } = citation;
-  const whole = await client.get(
-    `/v1/documents/${documentId}/revisions/${revision}/text?purpose=${PURPOSE}`,
-  );
-  expect(String(whole.text).slice(start, end)).toBe(text);
-  expect(createHash('sha256').update(text, 'utf8').digest('hex')).toBe(textSha256);
-  const { verdicts } = (await client.post('/v1/citations:verify', {
-    purpose: PURPOSE,
-    citations: [{ documentId, revision, start, end, textSha256 }],
-  })) as { verdicts: { verdict: string }[] };
-  expect(verdicts.map(({ verdict }) => verdict)).toEqual(['VALID']);
-}
+const follow = (name: string, files: Files = fiveFiles()): Promise<FollowedFolder> =>
+  followFolder(people.steward, { parent: stack.stateDir, name }, files);
 
 /** Each of the five files answers its question first, with a citation that holds. */
-async function checkAnswers(of: Followed): Promise<void> {
-  const documents = await documentsOf(people.steward, of);
+async function checkAnswers(of: FollowedFolder): Promise<void> {
+  const documents = await of.documents();
   for (const [key, { ask, says }] of Object.entries(questions)) {
-    const hits = await search(people.steward, of, ask);
+    const hits = await of.search(ask);
     const [first] = hits;
     expect({ key, id: first?.citation.documentId }).toEqual({ key, id: documents.get(key)?.id });
     expect(first?.text.toLowerCase()).toContain(says);
-    for (const hit of hits) await checkCitation(people.steward, hit);
+    for (const hit of hits) await of.checkCitation(hit);
   }
 }
 
@@ -186,21 +97,19 @@ beforeAll(async () => {
 afterAll(() => stack.close(), 120_000);
 
 describe('a folder of documents', () => {
-  let followed: Followed;
+  let followed: FollowedFolder;
 
   it('[G1][G8] becomes searchable, and every citation slices to the text that was found', async () => {
-    followed = await follow(people.steward, 'handbook');
-    await untilIndexed(followed, allKeys);
+    followed = await follow('handbook');
+    await followed.untilIndexed(allKeys);
     await checkAnswers(followed);
-    const pdf = (await search(people.steward, followed, questions['report.pdf'].ask))[0];
+    const pdf = (await followed.search(questions['report.pdf'].ask))[0];
     expect(pdf?.citation).toMatchObject({ title: 'Quarterly report', page: 2 });
-    const md = (await search(people.steward, followed, questions['guide.md'].ask))[0];
+    const md = (await followed.search(questions['guide.md'].ask))[0];
     expect(md?.citation).toMatchObject({ title: 'Operations guide' });
     expect(md?.citation.headingPath).toContain('Rotating a key');
-    expect((await search(people.steward, followed, 'steal imprint'))[0]?.text ?? '').not.toMatch(
-      /steal\(|Imprint/,
-    );
-    const filtered = await search(people.steward, followed, 'key', {
+    expect((await followed.search('steal imprint'))[0]?.text ?? '').not.toMatch(/steal\(|Imprint/);
+    const filtered = await followed.search('key', {
       filter: { team: 'platform' },
     });
     expect(new Set(filtered.map(({ citation }) => citation.title))).toEqual(
@@ -209,54 +118,53 @@ describe('a folder of documents', () => {
   }, 240_000);
 
   it('[G4] embeds one chunk where a paragraph changes, and one row where a row does', async () => {
-    const before = await document(people.steward, followed, 'guide.md');
-    const otherRow = await document(people.steward, followed, 'faq.csv#Q2');
-    await writeFile(
-      join(followed.folder, 'guide.md'),
-      guide('To rotate a signing key, ask the vault for a new one; it revokes the old one itself.'),
-    );
-    await writeFile(
-      join(followed.folder, 'faq.csv'),
-      faq('The warranty lasts three years from the day of delivery.'),
-    );
-    await scan(followed);
+    const before = await followed.document('guide.md');
+    const otherRow = await followed.document('faq.csv#Q2');
+    await followed.write({
+      'guide.md': guide(
+        'To rotate a signing key, ask the vault for a new one; it revokes the old one itself.',
+      ),
+    });
+    await followed.write({
+      'faq.csv': faq('The warranty lasts three years from the day of delivery.'),
+    });
+    await followed.scan();
     await eventually(
       async () => {
-        const hits = await search(people.steward, followed, 'vault for a new signing key');
+        const hits = await followed.search('vault for a new signing key');
         expect(hits[0]?.text).toContain('ask the vault');
-        const rows = await search(people.steward, followed, 'how long is the warranty');
+        const rows = await followed.search('how long is the warranty');
         expect(rows[0]?.text).toContain('three years');
       },
       { timeoutMs: 90_000 },
     );
-    const after = await document(people.steward, followed, 'guide.md');
+    const after = await followed.document('guide.md');
     const known = new Set(chunkIds(before));
     expect(chunkIds(after).filter((id) => !known.has(id))).toHaveLength(1);
-    expect(await document(people.steward, followed, 'faq.csv#Q2')).toMatchObject({
+    expect(await followed.document('faq.csv#Q2')).toMatchObject({
       revision: otherRow.revision,
     });
-    const old = await search(people.steward, followed, 'revoke the old one a day later');
+    const old = await followed.search('revoke the old one a day later');
     expect(old.map(({ text }) => text).join()).not.toContain('a day later');
   }, 180_000);
 
   it('[G3] holds a narrower access list without embedding anything again', async () => {
-    const ids = chunkIds(await document(people.steward, followed, 'guide.md'));
-    await writeFile(
-      join(followed.folder, 'guide.md'),
-      guide(
+    const ids = chunkIds(await followed.document('guide.md'));
+    await followed.write({
+      'guide.md': guide(
         'To rotate a signing key, ask the vault for a new one; it revokes the old one itself.',
         'group:board',
       ),
-    );
-    await scan(followed);
+    });
+    await followed.scan();
     await eventually(
       async () => {
-        const hits = await search(people.steward, followed, 'vault for a new signing key');
+        const hits = await followed.search('vault for a new signing key');
         expect(hits.map(({ citation }) => citation.title)).not.toContain('Operations guide');
       },
       { timeoutMs: 90_000 },
     );
-    const after = await document(people.steward, followed, 'guide.md');
+    const after = await followed.document('guide.md');
     expect(after.acl).toEqual(['group:board']);
     expect(chunkIds(after)).toEqual(ids);
   }, 120_000);
@@ -264,20 +172,20 @@ describe('a folder of documents', () => {
   it('[G3][G6] forgets a renamed file under its old name, and a deleted one at once', async () => {
     await rename(join(followed.folder, 'page.html'), join(followed.folder, 'leave.html'));
     await rm(join(followed.folder, 'policy.docx'));
-    await scan(followed);
-    await untilIndexed(followed, ['leave.html']);
+    await followed.scan();
+    await followed.untilIndexed(['leave.html']);
     await eventually(
       async () => {
-        const documents = await documentsOf(people.steward, followed);
+        const documents = await followed.documents();
         expect(documents.get('page.html')?.state).toBe('DELETED');
         expect(documents.get('policy.docx')?.state).toBe('DELETED');
       },
       { timeoutMs: 60_000 },
     );
-    const trip = await search(people.steward, followed, questions['policy.docx'].ask);
+    const trip = await followed.search(questions['policy.docx'].ask);
     expect(trip.map(({ text }) => text).join()).not.toContain('business trip');
-    const leave = await search(people.steward, followed, questions['page.html'].ask);
-    const renamed = await document(people.steward, followed, 'leave.html');
+    const leave = await followed.search(questions['page.html'].ask);
+    const renamed = await followed.document('leave.html');
     expect(leave[0]?.citation.documentId).toBe(renamed.id);
   }, 120_000);
 
@@ -292,16 +200,108 @@ describe('a folder of documents', () => {
   });
 });
 
+describe('bad documents', () => {
+  const total = 1_000;
+  const bad: Record<string, { content: Buffer | string; reason: string }> = {
+    'bomb.docx': {
+      content: buildZip([{ name: 'word/document.xml', content: Buffer.alloc(150 * 2 ** 20) }]),
+      reason: 'parse_limit',
+    },
+    'locked.pdf': { content: buildLockedPdf(), reason: 'encrypted' },
+    'huge.txt': {
+      content: Buffer.alloc(64 * 2 ** 20, 'all work and no play '),
+      reason: 'parse_limit',
+    },
+    'broken.txt': { content: Buffer.alloc(4_000, 0x81), reason: 'mojibake' },
+    'empty.md': { content: '# Hm', reason: 'empty_text' },
+  };
+  let followed: FollowedFolder;
+  const items = async (state: string): Promise<Json[]> => {
+    const { items: found } = await people.steward.get(
+      `/v1/quarantine?sourceId=${followed.sourceId}&state=${state}&limit=200`,
+    );
+    return found as Json[];
+  };
+  const sourceNow = () => people.steward.get(`/v1/sources/${followed.sourceId}`);
+
+  it('[G7] never stop the others: each is quarantined with its reason, the rest is found', async () => {
+    const good = Array.from({ length: total - Object.keys(bad).length }, (_, n) => [
+      `memo-${n}.md`,
+      `# Memo ${n}\n\nThe reference of this memo is R${n}X, and there is no other like it.\n`,
+    ]);
+    followed = await follow('bad-documents', {
+      ...Object.fromEntries(good),
+      ...Object.fromEntries(Object.entries(bad).map(([name, { content }]) => [name, content])),
+    });
+    await eventually(
+      async () => {
+        const { documents, quarantined, backlog } = await sourceNow();
+        expect({ documents, quarantined, backlog }).toMatchObject({
+          documents: total,
+          quarantined: Object.keys(bad).length,
+          backlog: { pending: 0, claimed: 0 },
+        });
+      },
+      { timeoutMs: 240_000 },
+    );
+    const { counts } = await people.steward.get(`/v1/collections/${followed.collectionId}`);
+    expect(counts).toMatchObject({ documents: total, indexed: good.length });
+    const reasons = await Promise.all(
+      (await items('OPEN')).map(async ({ documentId, reason }) => {
+        const { key } = await people.steward.get(`/v1/documents/${String(documentId)}`);
+        return [key, reason];
+      }),
+    );
+    expect(Object.fromEntries(reasons)).toEqual(
+      Object.fromEntries(Object.entries(bad).map(([name, { reason }]) => [name, reason])),
+    );
+    for (const n of [0, 499, good.length - 1]) {
+      const [hit] = await followed.search(`reference R${n}X`, { mode: 'lexical' });
+      expect(hit?.text).toContain(`R${n}X`);
+    }
+  }, 300_000);
+
+  it('are inspected, retried once mended, released or discarded by a steward', async () => {
+    const open = await items('OPEN');
+    const itemOf = (reason: string): string =>
+      String(open.find((item) => item.reason === reason)?.id);
+    const decide = (reason: string, verb: string) =>
+      people.steward.post(`/v1/quarantine/${itemOf(reason)}:${verb}`, { reason: 'looked at it' });
+    await followed.write({
+      'locked.pdf': buildPdf([['The unlocked report speaks of kingfishers.']]),
+    });
+    await decide('encrypted', 'retry');
+    await decide('mojibake', 'release');
+    await decide('empty_text', 'discard');
+    await eventually(
+      async () => {
+        const hits = await followed.search('kingfishers', { mode: 'lexical' });
+        expect(hits[0]?.text).toContain('kingfishers');
+        expect((await followed.document('broken.txt')).state).toBe('INDEXED');
+      },
+      { timeoutMs: 90_000 },
+    );
+    const { state, decision } = await people.steward.get(`/v1/quarantine/${itemOf('empty_text')}`);
+    expect({ state, decision }).toMatchObject({
+      state: 'DISCARDED',
+      decision: { reason: 'looked at it' },
+    });
+    expect((await items('OPEN')).map(({ reason }) => reason)).toEqual([
+      'parse_limit',
+      'parse_limit',
+    ]);
+  }, 180_000);
+});
+
 describe('kill -9 of the worker in the middle', () => {
   it('[G1] leaves the same answers, each document once, and no intent open', async () => {
-    const followed = await follow(people.steward, 'handbook-killed');
+    const followed = await follow('handbook-killed');
     const many = 120;
     for (let n = 0; n < many; n += 1)
-      await writeFile(
-        join(followed.folder, `note-${n}.md`),
-        `# Note ${n}\n\nThis note has the number ${n} and speaks of nothing else at all.\n`,
-      );
-    await scan(followed);
+      await followed.write({
+        [`note-${n}.md`]: `# Note ${n}\n\nThis note has the number ${n} and speaks of nothing else at all.\n`,
+      });
+    await followed.scan();
     await eventually(
       async () => {
         const [row] = await stack.sql(
@@ -315,9 +315,9 @@ describe('kill -9 of the worker in the middle', () => {
     const killed = await stack.kill9('worker');
     await stack.back('worker', killed);
     const notes = Array.from({ length: many }, (_, n) => `note-${n}.md`);
-    await untilIndexed(followed, [...allKeys, ...notes]);
+    await followed.untilIndexed([...allKeys, ...notes]);
     await checkAnswers(followed);
-    const hits = await search(people.steward, followed, 'number 77', { mode: 'lexical' });
+    const hits = await followed.search('number 77', { mode: 'lexical' });
     expect(hits.filter(({ text }) => text.includes('number 77 '))).toHaveLength(1);
     const open = await stack.sql(
       `select count(*)::int as n from etl_intent i join etl_document d using (tenant_id, doc_id)
