@@ -1,4 +1,11 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createSecretKey,
+  hash as hashOnce,
+  timingSafeEqual,
+  type KeyObject,
+} from 'node:crypto';
 import serialise from 'canonicalize';
 
 /** RFC 8785 canonical JSON. Throws on what JSON cannot hold (NaN, functions, undefined at the top). */
@@ -9,11 +16,10 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** SHA-256 of bytes or of a UTF-8 string, as raw bytes (32). */
-export const sha256 = (data: Uint8Array | string): Buffer =>
-  createHash('sha256').update(data).digest();
+export const sha256 = (data: Uint8Array | string): Buffer => hashOnce('sha256', data, 'buffer');
 
 /** SHA-256 as lower-case hex (64 characters). */
-export const sha256Hex = (data: Uint8Array | string): string => sha256(data).toString('hex');
+export const sha256Hex = (data: Uint8Array | string): string => hashOnce('sha256', data, 'hex');
 
 /**
  * Digest of a value: `sha256:<hex>` over the domain tag, a zero byte, and RFC 8785 JSON or the raw bytes.
@@ -25,9 +31,23 @@ export function digestOf(tag: string, value: unknown): `sha256:${string}` {
   return `sha256:${hash.digest('hex')}`;
 }
 
-/** HMAC-SHA-256 of the concatenated parts, as raw bytes (32). */
+/** Key objects of keys that are in use: making one takes ten times as long as a short MAC. */
+const keyObjects = new WeakMap<Uint8Array, KeyObject>();
+
+function keyObjectOf(key: Uint8Array): KeyObject {
+  const known = keyObjects.get(key);
+  if (known !== undefined) return known;
+  const made = createSecretKey(key);
+  keyObjects.set(key, made);
+  return made;
+}
+
+/**
+ * HMAC-SHA-256 of the concatenated parts, as raw bytes (32).
+ * @param key never changed in place: its key object is kept as long as the array is
+ */
 export function hmac(key: Uint8Array, ...parts: (Uint8Array | string)[]): Buffer {
-  const mac = createHmac('sha256', key);
+  const mac = createHmac('sha256', keyObjectOf(key));
   for (const part of parts) mac.update(part);
   return mac.digest();
 }
