@@ -281,6 +281,10 @@ export class BatchWorld {
         }
       },
       backlog: async () => ({ pending: this.pending(), claimed: 0, oldestMs: 0 }),
+      endSource: async () => {
+        this.sourceState = 'DELETED';
+        return true;
+      },
     };
   }
 

@@ -144,6 +144,16 @@ describe('watchSource', () => {
     await end();
   }, 60_000);
 
+  it('applies what is left of a source that goes, then ends by itself', async () => {
+    for (let at = 0; at < 12; at++) world.put(`${at}.md`, textOf(`topic ${at}`));
+    world.sourceState = 'DELETING';
+    const { handle } = await watch({ window: 2, batch: { ...quick.batch, maxDocuments: 5 } });
+    const limits = { timeoutMs: 30_000 };
+    await eventually(() => expect(world.sourceState).toBe('DELETED'), limits);
+    expect(world.states()).toEqual({ LIVE: 12 });
+    expect(await handle.result()).toMatchObject({ state: 'DELETED', counts: { indexed: 12 } });
+  }, 60_000);
+
   it('drains its batches and goes on as a new run, with at most 12 events a batch', async () => {
     for (let at = 0; at < 40; at++) world.put(`${at}.md`, textOf(`topic ${at}`));
     const { end, first, handle } = await watch({

@@ -53,6 +53,7 @@ export interface EtlDeps {
     | 'findNearDuplicates'
     | 'quarantine'
     | 'backlog'
+    | 'endSource'
   >;
   embeddings: Pick<LedgerEmbeddings, 'findVectors' | 'saveVectors' | 'leaseTokens'>;
   shards: LedgerShards;

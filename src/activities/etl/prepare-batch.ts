@@ -218,8 +218,9 @@ export const createPrepareBatch =
       async (beat) => {
         const counts = { ...noCounts };
         const source = await deps.ledger.findSource(tenant, sourceId);
-        // A source that is paused keeps its backlog; one that goes still has its deletions to apply.
-        if (source?.state !== 'ACTIVE' && source?.state !== 'DELETING') return counts;
+        // A source that is paused keeps its backlog; one that goes or went still has deletions to apply.
+        const isHeld = source?.state === 'PAUSED' || source?.state === 'FAILED';
+        if (source === undefined || isHeld) return counts;
         if (claim.lingerMs > 0) await sleep(claim.lingerMs);
         const { maxDocuments, maxBytes } = claim;
         const claimed = await deps.ledger.claimBatch({

@@ -167,7 +167,7 @@ const insertChanges = `
   from jsonb_to_recordset($3::jsonb) as c("changeId" text, "docId" uuid, "keyHash" text, kind text, "sourceVersion" text,
     seq bigint, "contentRef" text, "contentEnc" text, bytes int, "changedAt" double precision, priority int, state text)
   order by c.seq
-  on conflict (tenant_id, source_id, key_hash, kind, source_version) do update
+  on conflict (tenant_id, doc_id, kind, source_version) do update
     set state = 'PENDING', seq = excluded.seq, content_ref = excluded.content_ref, content_enc = excluded.content_enc,
       bytes = excluded.bytes, changed_at = excluded.changed_at, received_at = now(), priority = excluded.priority,
       batch_id = null, applied_at = null
@@ -225,27 +225,31 @@ async function tokenOf(
 ): Promise<string> {
   const [row] = await tx.$queryRawUnsafe<SqlRow[]>(
     `select change_id from etl_change_event
-     where tenant_id = $1 and source_id = $2 and key_hash = $3 and kind = $4 and source_version = $5`,
+     where tenant_id = $1 and doc_id = $2::uuid and kind = $3 and source_version = $4`,
     of.tenant,
-    of.sourceId,
-    last.keyHash,
+    last.docId,
     last.change.kind,
     last.change.sourceVersion,
   );
   return String(row?.change_id);
 }
 
-/** The source, locked: changes of one source are recorded one after the other, so that a cleared wake misses none. */
-async function lockSource(tx: Tx, tenant: string, sourceId: string): Promise<SqlRow> {
+/**
+ * The source, locked: changes of one source are recorded one after the other, so that a cleared wake misses none. One that
+ * goes takes nothing in; what it left behind can still be deleted.
+ */
+async function lockSource(tx: Tx, { tenant, sourceId, arrivals }: Call): Promise<SqlRow> {
   const [source] = await tx.$queryRawUnsafe<SqlRow[]>(
-    `select s.kind, s.name, s.collection_id, s.wake_pending, s.next_seq::text,
+    `select s.kind, s.name, s.state, s.collection_id, s.wake_pending, s.next_seq::text,
        coalesce(nullif(s.acl, '{}'), c.acl_default, '{}') as acl
      from etl_source s join etl_collection c on c.tenant_id = s.tenant_id and c.collection_id = s.collection_id
-     where s.tenant_id = $1 and s.source_id = $2 and s.state <> 'DELETED' for update of s`,
+     where s.tenant_id = $1 and s.source_id = $2 for update of s`,
     tenant,
     sourceId,
   );
-  if (source === undefined) throw new PlatformError('NOT_FOUND', 'There is no such source.');
+  const isGoing = source?.state === 'DELETING' || source?.state === 'DELETED';
+  if (source === undefined || (isGoing && arrivals.some(({ change }) => change.kind !== 'delete')))
+    throw new PlatformError('NOT_FOUND', 'There is no such source.');
   return source;
 }
 
@@ -259,7 +263,7 @@ interface Call {
 
 async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Recorded>> {
   const { tenant, sourceId, arrivals } = call;
-  const source = await lockSource(tx, tenant, sourceId);
+  const source = await lockSource(tx, call);
   const documents = arrivals.map(({ change, ...ids }) => ({
     docId: ids.docId,
     keyHash: ids.keyHash,
@@ -342,7 +346,7 @@ function distinct(changes: readonly ChangeRecord[]): ChangeRecord[] {
 /** The change log (etl.md §5 W4, §7). */
 export function createEtlChanges(
   parts: LedgerParts,
-): Pick<Ledger, 'recordChanges' | 'submitChanges' | 'isApplied' | 'backlog'> {
+): Pick<Ledger, 'recordChanges' | 'submitChanges' | 'isApplied'> {
   const submit = async (
     caller: Caller,
     of: { sourceId: string; startedBy: 'api' | 'relay' },
@@ -375,26 +379,6 @@ export function createEtlChanges(
         );
         if (row === undefined) throw new PlatformError('NOT_FOUND', 'There is no such change.');
         return row.open !== true;
-      }),
-    backlog: (tenant, sourceId) =>
-      parts.db.batch(tenant, async (query) => {
-        // First the flag, under the lock that recording holds; then the count, which sees all that was recorded before.
-        await query(
-          `update etl_source set wake_pending = false where tenant_id = $1 and source_id = $2`,
-          [tenant, sourceId],
-        );
-        const [row] = await query(
-          `select count(*) filter (where state = 'PENDING')::int as pending,
-             count(*) filter (where state = 'CLAIMED')::int as claimed,
-             coalesce(extract(epoch from now() - min(received_at)) * 1000, 0)::bigint as oldest
-           from etl_change_event where tenant_id = $1 and source_id = $2 and state in ('PENDING', 'CLAIMED')`,
-          [tenant, sourceId],
-        );
-        return {
-          pending: Number(row?.pending ?? 0),
-          claimed: Number(row?.claimed ?? 0),
-          oldestMs: Math.max(0, Number(row?.oldest ?? 0)),
-        };
       }),
   };
 }

@@ -1,5 +1,6 @@
 import type { Ledger } from '../../domain/etl/ledger.js';
 import { createEtlBackfills } from './etl-backfills.js';
+import { createEtlBacklog } from './etl-backlog.js';
 import { createEtlChanges } from './etl-changes.js';
 import { createEtlClaims } from './etl-claims.js';
 import { createEtlCommitChecks } from './etl-commit-checks.js';
@@ -8,13 +9,16 @@ import { createEtlCopies } from './etl-copies.js';
 import { createEtlIntents } from './etl-intents.js';
 import { createEtlNearDuplicates } from './etl-near-duplicates.js';
 import type { LedgerParts } from './etl-rows.js';
+import { createSourceEnds } from './etl-source-ends.js';
 import { createEtlSettlements } from './etl-settlements.js';
 import { createEtlWrites } from './etl-writes.js';
 
 /** The write ledger of etl.md §5 in Postgres: a few statements a batch, however many documents it holds. */
 export const createEtlLedger = (parts: LedgerParts): Ledger => ({
   ...createEtlBackfills(parts),
+  ...createEtlBacklog(parts),
   ...createEtlChanges(parts),
+  endSource: createSourceEnds(parts.db),
   ...createEtlClaims(parts),
   ...createEtlIntents(parts),
   ...createEtlWrites(parts),

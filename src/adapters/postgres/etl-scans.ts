@@ -10,7 +10,7 @@ import {
 } from '../../domain/etl/collection-view.js';
 import type { Database, SqlRow } from './database.js';
 import { insertScan } from './etl-collections.js';
-import { lockSource } from './etl-sources.js';
+import { lockSource } from './etl-source-ends.js';
 import { mutate } from './mutate.js';
 import type { EtlScan } from './generated/client.js';
 

@@ -5,12 +5,12 @@ import {
   isPullKind,
   sourceViewSchema,
   type CreateSource,
-  type DeleteMode,
   type SourceView,
 } from '../../domain/etl/collection-view.js';
 import { MINUTE_MS } from '../../domain/units.js';
 import type { Database, SqlRow, Tx } from './database.js';
 import { insertScan, lockCollection, wakeWatcher } from './etl-collections.js';
+import { deleteSource, lockSource } from './etl-source-ends.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
 import type { EtlSource, Prisma } from './generated/client.js';
@@ -84,18 +84,6 @@ async function viewOf(tx: Tx, row: EtlSource): Promise<SourceView> {
   const [view] = await sourceViews(tx, row.tenantId, [row]);
   if (view === undefined) throw new PlatformError('NOT_FOUND', 'There is no such source.');
   return view;
-}
-
-/** The source, locked until the transaction ends. One that is going is not there any more. @throws NOT_FOUND */
-export async function lockSource(tx: Tx, tenant: string, sourceId: string): Promise<EtlSource> {
-  await tx.$queryRaw`select 1 from etl_source
-    where tenant_id = ${tenant} and source_id = ${sourceId} for update`;
-  const row = await tx.etlSource.findUnique({
-    where: { tenantId_sourceId: { tenantId: tenant, sourceId } },
-  });
-  if (row === null || row.state === 'DELETED')
-    throw new PlatformError('NOT_FOUND', 'There is no such source.');
-  return row;
 }
 
 /** How often a source is scanned by itself, in milliseconds; null: never. */
@@ -207,54 +195,6 @@ const moveSource =
           before: { state: before.state },
           after: { state: to },
           reason,
-        },
-      };
-    });
-
-/** Ends a source. With `delete_documents` its documents are hidden in this very transaction (W4); rows follow. */
-const deleteSource =
-  (db: Database, limits?: SourceLimits) =>
-  (
-    caller: Caller,
-    sourceId: string,
-    mode: DeleteMode,
-  ): Promise<Outcome<{ id: string; workflowId: string; status: string }>> =>
-    mutate(db, caller, async (tx) => {
-      const { tenant } = caller;
-      const before = await lockSource(tx, tenant, sourceId);
-      const wake = wakeWatcher(before, limits);
-      const body = { id: sourceId, workflowId: wake.workflowId, status: 'DELETING' };
-      if (before.state === 'DELETING' && before.deleteMode === mode)
-        return { status: 202, body, audit: [] };
-      if (before.state === 'DELETING')
-        throw new PlatformError('ILLEGAL_TRANSITION', 'The source is being deleted otherwise.', {
-          extensions: { from: before.deleteMode, to: mode, allowed: [] },
-        });
-      await tx.etlSource.update({
-        where: { tenantId_sourceId: { tenantId: tenant, sourceId } },
-        data: { state: 'DELETING', deleteMode: mode, stateReason: null, updatedAt: new Date() },
-      });
-      const hidden =
-        mode === 'keep'
-          ? 0
-          : await tx.$executeRaw`update etl_document set deleted_at = now(), updated_at = now()
-              where tenant_id = ${tenant} and source_id = ${sourceId} and deleted_at is null`;
-      return {
-        status: 202,
-        body,
-        wakes: [wake],
-        events: [
-          {
-            type: 'anneal.etl.source_deleting.v1',
-            subject: `sources/${sourceId}`,
-            data: { sourceId, mode, documents: hidden },
-          },
-        ],
-        audit: {
-          action: 'etl.source-deleting',
-          resource: { type: 'source', id: sourceId },
-          before: { state: before.state },
-          after: { state: 'DELETING', mode, documents: hidden },
         },
       };
     });

@@ -348,9 +348,11 @@ export interface Ledger {
   ) => Promise<Outcome<{ recorded: number; changeToken: string }>>;
   /** Whether nothing that was recorded with this token is waiting any more. @throws NOT_FOUND for an unknown token */
   isApplied: (tenant: string, changeToken: string) => Promise<boolean>;
-  /** Clears `wake_pending` and answers what is due now. */
+  /** Clears `wake_pending` and answers what is due now; changes under a claim that has lapsed are due again. */
   backlog: (
     tenant: string,
     sourceId: string,
   ) => Promise<{ pending: number; claimed: number; oldestMs: number }>;
+  /** DELETING → DELETED where no change is left to apply. @returns false where one is, or the source is not DELETING */
+  endSource: (caller: Caller, sourceId: string) => Promise<boolean>;
 }

@@ -104,6 +104,9 @@ function noteEnd(watch: Watch, result: IngestBatchResult): void {
     watch.unfinished.push(batchId);
   }
   if (state === 'MISCONFIGURED' && code !== undefined) watch.misconfigured.push(code);
+  // A source that goes ends with its last batch.
+  const isIdle = watch.running.size === 0 && watch.due === 0 && watch.unfinished.length === 0;
+  if (watch.state === 'DELETING' && isIdle) watch.woken = true;
   Object.assign(watch, nextWindow(watch, state === 'DONE', watch.input.limits.window));
   if (watch.window === 0 && !watch.resting) void rest(watch).catch(ignoreCancellation);
 }
@@ -177,7 +180,7 @@ async function look(watch: Watch, move: MoveStatus): Promise<void> {
   }
   move({
     state: isWorking(watch) ? 'WATCHING' : state,
-    waitingOn: state === 'ACTIVE' ? 'nothing' : 'human',
+    waitingOn: isWorking(watch) ? 'nothing' : 'human',
   });
 }
 
@@ -253,5 +256,7 @@ export async function watchSource(input: WatchSourceInput): Promise<WatchSourceR
   watch.closing = true;
   showCounts(watch);
   await condition(allHandlersFinished);
+  // Documents that a source left behind can be deleted later: whoever says so while this run ends is heard.
+  if (watch.woken) return continueAsNew<typeof watchSource>({ ...authorised });
   return { sourceId, state: 'DELETED', counts };
 }
