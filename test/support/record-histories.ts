@@ -22,6 +22,7 @@ const EXAMINED_RUNS = 200;
 /** States in which a workflow reaches what it was started for. */
 const goodStates = new Set([
   ...['COMPLETED', 'SUCCEEDED', 'APPROVED', 'REGISTERED', 'PUBLISHED', 'LIVE', 'PROMOTED'],
+  ...['DONE', 'STARTED', 'APPLIED', 'COMPACTED'],
 ]);
 
 interface WorkflowName {
@@ -32,12 +33,12 @@ interface WorkflowName {
 /** The workflows of src/workflows/index.ts and the capability that each comes from. */
 function exportedWorkflows(): WorkflowName[] {
   const text = readText('src/workflows/index.ts');
-  return text.split('\n').flatMap((line) => {
-    const capability = /from '\.\/([a-z]+)\/index\.js'/.exec(line)?.[1];
-    if (capability === undefined) return [];
-    const { values } = exportsOf(parseSource('index.ts', line));
-    return values.map((name) => ({ name, capability }));
-  });
+  return [...text.matchAll(/^export \{[^}]*\} from '\.\/([a-z]+)\/index\.js';$/gm)].flatMap(
+    ([statement, capability = '']) => {
+      const { values } = exportsOf(parseSource('index.ts', statement));
+      return values.map((name) => ({ name, capability }));
+    },
+  );
 }
 
 interface HistoryEvent {

@@ -25,9 +25,9 @@ const MAX_FILES = 200;
 /** Writers come in bursts: a flush waits until a folder was quiet this long, and never longer than the second. */
 const QUIET_MS = 100;
 const LONGEST_WAIT_MS = 1_000;
-const AGAIN_MS = 1_000;
+const AGAIN_MS = 250;
 /** Tries to list while another listing runs; after that the Schedule does it. */
-const MAX_TRIES = 60;
+const MAX_TRIES = 240;
 
 /** A row of a table is a document of its own: which rows changed, only a listing says. */
 const holdsRows = ({ config }: SourceFacts, path: string): boolean =>
