@@ -4,6 +4,7 @@ import { workflowCaller } from '../run-of.js';
 import { createCompactSink } from './compact-sink.js';
 import { createEmbedAndWriteBatch } from './embed-and-write-batch.js';
 import type { EtlDeps } from './etl-deps.js';
+import { keepClaims } from './keep-claims.js';
 import { createListSourcePage } from './list-source-page.js';
 import { createPrepareBatch } from './prepare-batch.js';
 import { createReconcileSlice } from './reconcile-slice.js';
@@ -62,13 +63,15 @@ export const createEtlActivities = (
       deps.pauseSource(workflowCaller(of.tenant), of.sourceId, of.code),
     listSourcePage: createListSourcePage(deps),
     /** Turns a finished listing into changes, unless it would delete so much that a person has to look. */
-    applyScan: async (
-      of: ScanKey & { minDeletes: number; decisionMs: number },
-    ): Promise<ScanStanding> => {
-      const { tenant, scanId, minDeletes, decisionMs } = of;
-      await deps.failpoint?.('etl.k14');
-      return deps.scans.applyScan(workflowCaller(tenant), scanId, { minDeletes, decisionMs });
-    },
+    applyScan: (of: ScanKey & { minDeletes: number; decisionMs: number }): Promise<ScanStanding> =>
+      keepClaims(
+        async () => undefined,
+        async () => {
+          const { tenant, scanId, minDeletes, decisionMs } = of;
+          await deps.failpoint?.('etl.k14');
+          return deps.scans.applyScan(workflowCaller(tenant), scanId, { minDeletes, decisionMs });
+        },
+      ),
     /** A listing that could not be finished deletes nothing. */
     failScan: ({ tenant, scanId, code }: ScanKey & { code: string }): Promise<void> =>
       deps.scans.failScan(workflowCaller(tenant), scanId, code),

@@ -18,10 +18,7 @@ import { trackStatus, type MoveStatus } from '../events/track-status.js';
 import { codeOf } from './trouble-of.js';
 
 type Activities = ReturnType<typeof createEtlActivities>;
-const { applyScan, failScan } = proxyActivities<Activities>({
-  ...bookkeeping,
-  startToCloseTimeout: '10m',
-});
+const { failScan } = proxyActivities<Activities>(bookkeeping);
 
 /** The database's clock decides; a timer that fires before it agrees looks again this much later, at the least. */
 const MIN_RECHECK_MS = 200;
@@ -79,6 +76,12 @@ async function applyOrWait(
 ): Promise<ScanStanding> {
   const { tenant, scanId, limits } = input;
   const guard = { minDeletes: limits.guardMinDeletes, decisionMs: limits.decisionMs };
+  // A large listing takes minutes to apply; a worker that dies over it must not cost as many.
+  const { applyScan } = proxyActivities<Activities>({
+    ...bookkeeping,
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: limits.heartbeatTimeoutMs,
+  });
   for (;;) {
     wakes.woken = false;
     const standing = await applyScan({ tenant, scanId, ...guard });
