@@ -2,9 +2,11 @@ import { PlatformError } from '../../domain/errors.js';
 import type { VectorSink } from '../../domain/etl/vector-sink.js';
 import type { EtlDeps } from './etl-deps.js';
 
-/** Outlasts the longest single write of a store. */
-const LEASE_MS = 60_000;
-const RENEW_BELOW_MS = 40_000;
+/** What a process that dies over a write costs the next one. */
+const LEASE_MS = 15_000;
+/** A write that takes longer than the lease keeps it all the same. */
+const RENEW_EVERY_MS = 4_000;
+const RENEW_BELOW_MS = 8_000;
 const PATIENCE_MS = 20_000;
 const ASK_EVERY_MS = 200;
 
@@ -12,6 +14,7 @@ interface Held {
   epoch: bigint;
   untilMs: number;
   users: number;
+  renewing?: NodeJS.Timeout | undefined;
 }
 
 /** Gives `work` the epoch to write a generation with; undefined for stores that many may write to. */
@@ -40,8 +43,8 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
 
 /**
  * The leases of this process. Steps that write the same generation share one, because the store orders the writes of a
- * process itself; the last one to end gives it back. Ask for the epoch before every write: it renews a lease that would
- * not outlast the write.
+ * process itself; the last one to end gives it back. While work is under way the lease is renewed, however long a single
+ * write takes; a process that stops for longer loses it, and its epoch is refused. Ask for the epoch before every write.
  */
 export function createShardLeases({
   shards,
@@ -72,6 +75,16 @@ export function createShardLeases({
     return asked;
   }
 
+  /** @returns false where another process has it now */
+  async function renew(tenant: string, generationId: string, lease: Held): Promise<boolean> {
+    const askedMs = performance.now();
+    const { epoch } = lease;
+    const wanted = { generationId, shard: 0, epoch, leaseMs: LEASE_MS };
+    if (!(await shards.renewShard(tenant, wanted))) return false;
+    lease.untilMs = askedMs + LEASE_MS;
+    return true;
+  }
+
   const withEpoch: WithEpoch = async ({ tenant, generationId, sink, signal }, work) => {
     if (sink.caps.writers === 'many') return work(async () => undefined);
     const key = `${tenant}/${generationId}`;
@@ -80,19 +93,13 @@ export function createShardLeases({
       if (now && now.untilMs - performance.now() > RENEW_BELOW_MS) return now;
       return once(key, async () => {
         const before = held.get(key);
-        const askedMs = performance.now();
-        const renewal = before && {
-          generationId,
-          shard: 0,
-          epoch: before.epoch,
-          leaseMs: LEASE_MS,
-        };
-        if (before && renewal && (await shards.renewShard(tenant, renewal))) {
-          before.untilMs = askedMs + LEASE_MS;
-          return before;
-        }
+        if (before && (await renew(tenant, generationId, before))) return before;
         const next = await acquire(tenant, generationId, signal);
         next.users = before?.users ?? 0;
+        clearInterval(before?.renewing);
+        // One that cannot be renewed now is asked for again before the next write.
+        const again = () => void renew(tenant, generationId, next).catch(() => undefined);
+        next.renewing = setInterval(again, RENEW_EVERY_MS);
         held.set(key, next);
         return next;
       });
@@ -106,6 +113,7 @@ export function createShardLeases({
         lease.users -= 1;
         if (lease.users <= 0) {
           held.delete(key);
+          clearInterval(lease.renewing);
           const { epoch } = lease;
           // A lease that cannot be given back ends by itself.
           await shards
