@@ -47,8 +47,11 @@ describeWithServer(started, 'a real Milvus server', (server) => {
     const tenant = 'ten_a';
     const filter = accessFilter({ tenant, principals: ['public'] });
     const store = createMilvusStore({ address });
-    const client = new MilvusClient({ address, logLevel: 'error', telemetry: { enabled: false } });
+    let client: MilvusClient;
     const collections = async () => (await client.listCollections()).data.map(({ name }) => name);
+    beforeAll(() => {
+      client = new MilvusClient({ address, logLevel: 'error', telemetry: { enabled: false } });
+    });
     afterAll(async () => {
       await store.close();
       await client.closeConnection();

@@ -129,7 +129,13 @@ export async function countHeldBytes(
   const base = join(server.dataDir, 'base');
   for (const entry of await readdir(base, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
-    const bytes = await readFile(join(entry.parentPath, entry.name));
+    const bytes = await readFile(join(entry.parentPath, entry.name)).catch(
+      (error: NodeJS.ErrnoException) => {
+        // The server removes files that it has replaced.
+        if (error.code !== 'ENOENT') throw error;
+        return Buffer.alloc(0);
+      },
+    );
     for (const [at, needle] of needles.entries()) if (bytes.includes(needle)) held.add(at);
   }
   return held.size;
