@@ -1,6 +1,6 @@
 import { collectionViewSchema, type CollectionView } from '../../domain/etl/collection-view.js';
 import type { SqlRow, Tx } from './database.js';
-import type { EtlCollection, EtlGeneration, EtlReconcile } from './generated/client.js';
+import type { EtlCollection, EtlFit, EtlGeneration, EtlReconcile } from './generated/client.js';
 
 const time = (value: Date | null): string | undefined => value?.toISOString();
 
@@ -23,6 +23,15 @@ const reconcileOf = (row: EtlReconcile) => ({
   id: row.reconcileId,
   createdAt: row.createdAt.toISOString(),
   endedAt: time(row.endedAt),
+});
+
+const fitOf = (row: EtlFit) => ({
+  id: row.fitId,
+  generationId: row.generationId,
+  embedder: row.embedder,
+  state: row.state,
+  code: (row.outcome as { code?: string } | null)?.code,
+  createdAt: row.createdAt.toISOString(),
 });
 
 /** Counts and age of what waits, one statement for all collections of a page. */
@@ -64,7 +73,13 @@ export async function collectionViews(
     orderBy: [{ generationId: 'asc' }, { reconcileId: 'desc' }],
     distinct: ['generationId'],
   });
+  const fits = await tx.etlFit.findMany({
+    where: { tenantId: tenant, collectionId: { in: ids } },
+    orderBy: [{ collectionId: 'asc' }, { fitId: 'desc' }],
+    distinct: ['collectionId'],
+  });
   return rows.map((row) => {
+    const fit = fits.find((one) => one.collectionId === row.collectionId);
     const figure = found.find((one) => one.collection_id === row.collectionId) ?? {};
     const last = reconciles.find((one) => one.generationId === row.liveGenerationId);
     const lastScan = figure.last_scan instanceof Date ? figure.last_scan : null;
@@ -76,6 +91,7 @@ export async function collectionViews(
       generations: generations
         .filter((one) => one.collectionId === row.collectionId)
         .map(generationOf),
+      fit: fit === undefined || fit.state === 'DONE' ? undefined : fitOf(fit),
       counts: figure,
       freshness: {
         oldestUnappliedMs: Math.max(0, Number(figure.oldest_ms ?? 0)),

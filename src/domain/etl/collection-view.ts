@@ -111,6 +111,17 @@ const generationViewSchema = z.object({
   createdAt: timeSchema,
 });
 
+/** A fit that is no generation yet, or never will be. */
+const fitViewSchema = z.object({
+  id: z.string(),
+  /** What it is fitted for. */
+  generationId: generationIdSchema,
+  embedder: z.string(),
+  state: z.enum(['RUNNING', 'FAILED']),
+  code: z.string().optional(),
+  createdAt: timeSchema,
+});
+
 const reconcileViewSchema = z.object({
   id: z.string(),
   generationId: z.string(),
@@ -139,6 +150,8 @@ export const collectionViewSchema = z
     generationEpoch: z.int(),
     /** Newest first; dropped ones are left out. */
     generations: z.array(generationViewSchema),
+    /** The newest fit of an embedder on this collection, unless it is done. */
+    fit: fitViewSchema.optional(),
     counts: z.object({
       sources: z.int(),
       documents: z.int(),
