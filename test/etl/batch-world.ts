@@ -280,7 +280,10 @@ export class BatchWorld {
           if (document) Object.assign(document, { reason, intent: undefined });
         }
       },
-      backlog: async () => ({ pending: this.pending(), claimed: 0, oldestMs: 0 }),
+      backlog: async () => {
+        const held = [...this.documents.values()].filter(({ batch }) => batch !== undefined);
+        return { pending: this.pending(), claimed: held.length, oldestMs: 0 };
+      },
       endSource: async () => {
         this.sourceState = 'DELETED';
         return true;
