@@ -75,7 +75,7 @@ function withWayOut(plan: Plan, error: unknown): unknown {
   return new RefusedError(
     error.answer,
     [
-      `The platform may not read ${plan.path}. Either start it with this folder allowed:`,
+      `The platform may not read ${plan.path}. Either start it with this folder among those allowed:`,
       `  ANNEAL_SOURCE_FOLDERS=${plan.path} npm start`,
       'or send the files instead: repeat this command with --upload.',
     ].join('\n'),

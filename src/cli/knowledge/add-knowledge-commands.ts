@@ -109,8 +109,8 @@ function addSourceCommands(etl: Command, context: { deps: CliDeps; run: Run }): 
     summary: 'Make a folder a source',
     description:
       'A platform on this machine reads the folder itself and follows its changes, if ANNEAL_SOURCE_FOLDERS allows it. ' +
-      'To any other every file is uploaded; repeat the command to send what changed. Files that are gone are not ' +
-      'deleted by an upload.',
+      'To any other every file is uploaded; repeat the command to send what changed. An upload deletes nothing: it ' +
+      'names what is gone.',
     example: 'etl source add folder ./docs --collection handbook',
     work: (session, [path = ''], options) => addFolder(session, path, options),
   });

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { QuarantineReason } from '../../domain/etl/gates.js';
 
 const words: Record<QuarantineReason, string> = {
@@ -16,6 +17,14 @@ const words: Record<QuarantineReason, string> = {
   consent_missing: 'the consent of its subject is missing',
 };
 
+const detailOf = (evidence: unknown): string => {
+  const { data } = z.looseObject({ detail: z.string() }).safeParse(evidence);
+  return data === undefined ? '' : `, ${data.detail}`;
+};
+
 /** A reason of quarantine as people read it; one that this build does not know stays as it is. */
-export const quarantineWords = (reason: string): string =>
-  Object.hasOwn(words, reason) ? `${words[reason as QuarantineReason]} (${reason})` : reason;
+export function quarantineWords(reason: string, evidence?: unknown): string {
+  const known = Object.hasOwn(words, reason) ? words[reason as QuarantineReason] : undefined;
+  const said = `${reason}${detailOf(evidence)}`;
+  return known === undefined ? said : `${known} (${said})`;
+}

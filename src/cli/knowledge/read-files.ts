@@ -1,35 +1,16 @@
-import { z } from 'zod';
 import {
   documentDetailSchema,
-  documentSchema,
   fileOutcome,
   needsDetail,
   type DocumentDetail,
   type DocumentFacts,
 } from './file-outcome.js';
+import { listDocuments } from './list-documents.js';
 import type { Session } from './open-session.js';
-
-const pageSchema = z.object({
-  items: z.array(documentSchema),
-  nextCursor: z.string().optional(),
-});
 
 /** Documents that are read one by one; of more the summary has to do. */
 const DETAILS = 200;
 const AT_ONCE = 4;
-
-async function listDocuments(session: Session, collectionId: string): Promise<DocumentFacts[]> {
-  const found: DocumentFacts[] = [];
-  let cursor: string | undefined;
-  do {
-    const after = cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const path = `/v1/documents?collectionId=${collectionId}&limit=200${after}`;
-    const page = pageSchema.parse(await session.get(path));
-    found.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
-  return found;
-}
 
 /** Reads files of a collection; a document that did not change between two calls is not read again. */
 export function createFileReader(session: Session, collectionId: string) {
@@ -40,7 +21,7 @@ export function createFileReader(session: Session, collectionId: string) {
     known.set(id, { updatedAt, detail });
   };
   return async (sinceMsOf: (documents: DocumentFacts[]) => (sourceId: string) => number) => {
-    const documents = await listDocuments(session, collectionId);
+    const documents = await listDocuments(session, { collectionId });
     const since = sinceMsOf(documents);
     const open = documents
       .filter((document) => needsDetail(document, since(document.sourceId)))

@@ -19,32 +19,40 @@ export interface ReembedOptions {
 
 const PAUSE_MS = 1_000;
 
-/** How a generation stands: built still, live, waiting for a person, or gone. */
-async function standingOf(session: Session, of: { collectionId: string; generationId: string }) {
+const outcomeSchema = z.looseObject({
+  verdict: z.string().optional(),
+  reason: z.string().optional(),
+});
+
+/** How a generation stands; FITTING while its embedder learns from the collection, before there is a generation. */
+async function standingOf(
+  session: Session,
+  of: { collectionId: string; generationId: string; wasThere: boolean },
+) {
   const body = await session.get(`/v1/collections/${of.collectionId}`);
   const collection = collectionSchema.parse(body);
   const generation = collection.generations.find(({ id }) => id === of.generationId);
   const isLive = collection.liveGenerationId === of.generationId;
-  const state = isLive ? 'LIVE' : (generation?.state ?? 'DROPPED');
-  return { state, outcome: generation?.outcome };
+  const none = of.wasThere ? 'DROPPED' : 'FITTING';
+  const state = isLive ? 'LIVE' : (generation?.state ?? none);
+  const { verdict, reason } = outcomeSchema.safeParse(generation?.outcome ?? {}).data ?? {};
+  const why = [verdict, reason].filter((part) => part !== undefined).join(', ');
+  return { state, why, isThere: generation !== undefined };
 }
 
 async function follow(
   session: Session,
-  of: { collectionId: string; generationId: string; name: string; waitMs: number },
+  of: { collectionId: string; generationId: string; waitMs: number },
 ): Promise<number> {
   const { deps } = session;
   const { io } = deps;
   const say = createProgress(deps);
   const deadline = deps.nowMs() + of.waitMs;
-  for (;;) {
-    const { state, outcome } = await standingOf(session, of);
-    const verdict = outcome === undefined ? '' : `  ${JSON.stringify(outcome)}`;
-    say(`${state}${verdict}`);
-    if (state === 'LIVE') {
-      io.err(`  next: anneal search ${of.name} "<question>" --purpose <use>`);
-      return 0;
-    }
+  for (let wasThere = false; ;) {
+    const { state, why, isThere } = await standingOf(session, { ...of, wasThere });
+    wasThere ||= isThere;
+    say(why === '' ? state : `${state} (${why})`);
+    if (state === 'LIVE') return 0;
     if (state === 'DROPPED') {
       io.err('The gate refused it: the generation before goes on answering.');
       return 1;
@@ -78,5 +86,5 @@ export async function reembedCollection(
     io.out('The present one answers until the gate passes; it is held for a way back.');
   }
   io.err(`  ${links.temporalUi}`);
-  return waitMs === undefined ? 0 : follow(session, { collectionId, generationId, name, waitMs });
+  return waitMs === undefined ? 0 : follow(session, { collectionId, generationId, waitMs });
 }

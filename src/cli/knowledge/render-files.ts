@@ -17,7 +17,7 @@ const styles: Partial<Record<FileOutcome, 'green' | 'red' | 'yellow' | 'dim'>> =
 /** One line of a file: outcome, path, and why where it is not found. */
 export function renderFile(
   io: Pick<CliIo, 'paint'>,
-  { outcome, key, reason, revision }: FileReport,
+  { outcome, key, reason, evidence, revision }: FileReport,
   sourceName: string | undefined,
 ): string {
   const style = styles[outcome];
@@ -25,7 +25,7 @@ export function renderFile(
   const head = `${style === undefined ? word : io.paint(style, word)}  `;
   const path = printable(sourceName === undefined ? key : `${sourceName}/${key}`);
   if (outcome !== 'quarantined' && outcome !== 'hidden') return `${head}${path}`;
-  const why = reason === undefined ? '' : `: ${printable(quarantineWords(reason))}`;
+  const why = reason === undefined ? '' : `: ${printable(quarantineWords(reason, evidence))}`;
   const earlier = outcome === 'quarantined' && revision !== undefined;
   return `${head}${path}${why}${earlier ? '; the revision before answers' : ''}`;
 }

@@ -36,8 +36,14 @@ function aroundQuestion(text: string, question: string): string {
   return from < 0 || from > first ? text : `… ${text.slice(from + 1)}`;
 }
 
+/** The heading path shows them already; a span of nothing else keeps them. */
+const withoutHeadings = (text: string): string => {
+  const body = text.replaceAll(/^#{1,6}[ \t].*$/gmu, '');
+  return body.trim() === '' ? text : body;
+};
+
 function snippetOf(text: string, question: string, columns: number): string[] {
-  const flat = printable(text).replaceAll(/\s+/gu, ' ').trim();
+  const flat = printable(withoutHeadings(text)).replaceAll(/\s+/gu, ' ').trim();
   const lines = wrapText(aroundQuestion(flat, question), columns);
   const shown = lines.slice(0, SNIPPET_LINES);
   const last = shown.at(-1);

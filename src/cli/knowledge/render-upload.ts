@@ -5,23 +5,22 @@ import type { UploadReport } from './upload-folder.js';
 
 /** Files of a kind that are named; more are counted. */
 const NAMED = 20;
+const WIDTH = 'skipped'.length;
+const styles = { gone: 'yellow', refused: 'red', skipped: 'dim' } as const;
 
-const named = (
-  io: Pick<CliIo, 'paint'>,
-  kind: 'skipped' | 'refused',
-  lines: string[],
-): string[] => {
-  const style = kind === 'refused' ? 'red' : 'dim';
+const named = (io: Pick<CliIo, 'paint'>, kind: keyof typeof styles, lines: string[]): string[] => {
   const more = lines.length > NAMED ? [`${lines.length - NAMED} more ${kind}`] : [];
   return [
-    ...lines.slice(0, NAMED).map((line) => `${io.paint(style, kind)}  ${printable(line)}`),
+    ...lines
+      .slice(0, NAMED)
+      .map((line) => `${io.paint(styles[kind], kind.padEnd(WIDTH))}  ${printable(line)}`),
     ...more,
   ];
 };
 
 /** What an upload did: the files that stayed behind by name, the others counted. */
 export function renderUpload(io: Pick<CliIo, 'paint'>, report: UploadReport): string {
-  const { sent, unchanged, skipped, failed } = report;
+  const { sent, unchanged, skipped, failed, gone } = report;
   const parts = [
     `${sent} sent`,
     ...(unchanged > 0 ? [`${unchanged} unchanged`] : []),
@@ -29,6 +28,13 @@ export function renderUpload(io: Pick<CliIo, 'paint'>, report: UploadReport): st
     ...(failed.length > 0 ? [`${failed.length} refused`] : []),
   ];
   return [
+    ...named(
+      io,
+      'gone',
+      gone.map(
+        ({ key, documentId }) => `${key} is still found: anneal documents delete ${documentId}`,
+      ),
+    ),
     ...named(
       io,
       'skipped',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RefusedError } from '../refused-error.js';
 import { renderResult } from '../render-result.js';
 import { UsageError } from '../usage-error.js';
 import { findCollection, isCollectionId } from './find-collection.js';
@@ -65,6 +66,24 @@ function filterOf(settings: readonly string[]): Record<string, string | number |
   );
 }
 
+const isPurposeDenied = (error: RefusedError): boolean =>
+  z.looseObject({ code: z.literal('PURPOSE_DENIED') }).safeParse(error.answer.body).success;
+
+/** Asks by id at once; by name it knows the collection, and so which purposes there are. */
+async function sendQuery(session: Session, nameOrId: string, query: object): Promise<unknown> {
+  const known = isCollectionId(nameOrId)
+    ? { id: nameOrId, purposes: [] }
+    : await findCollection(session, nameOrId);
+  const path = `/v1/collections/${known.id}:query`;
+  try {
+    return await session.send({ method: 'POST', path, body: JSON.stringify(query) });
+  } catch (error) {
+    if (!(error instanceof RefusedError) || !isPurposeDenied(error)) throw error;
+    const purposes = known.purposes.map((purpose) => `--purpose ${purpose}`).join(', ');
+    throw new RefusedError(error.answer, purposes === '' ? undefined : `It allows ${purposes}.`);
+  }
+}
+
 async function verify(session: Session, purpose: string, hits: Answer['hits']): Promise<string[]> {
   if (hits.length === 0) return [];
   const citations = hits.map(({ citation }) => {
@@ -108,11 +127,8 @@ export async function searchCollection(
   const { io } = session.deps;
   const k = countOfHits(options.k);
   const filter = filterOf(options.filter ?? []);
-  const id = isCollectionId(asked.collection)
-    ? asked.collection
-    : (await findCollection(session, asked.collection)).id;
-  const body = JSON.stringify({ text: asked.text, k, purpose, mode, filter });
-  const raw = await session.send({ method: 'POST', path: `/v1/collections/${id}:query`, body });
+  const query = { text: asked.text, k, purpose, mode, filter };
+  const raw = await sendQuery(session, asked.collection, query);
   const answer = answerSchema.parse(raw);
   const verdicts = cite ? await verify(session, purpose, answer.hits) : undefined;
   if (session.output === 'json') {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { readUpload } from '../read-body.js';
 import { UnreachableError } from '../call-api.js';
 import { RefusedError } from '../refused-error.js';
+import { listDocuments } from './list-documents.js';
 import type { Session } from './open-session.js';
 import { createProgress } from './progress.js';
 import { walkFolder, type FolderFiles } from './walk-folder.js';
@@ -18,6 +19,8 @@ export interface UploadReport {
   unchanged: number;
   skipped: FolderFiles['skipped'];
   failed: { key: string; code: string }[];
+  /** Sent by an earlier upload, and not in the folder any more: an upload deletes nothing. */
+  gone: { key: string; documentId: string }[];
 }
 
 const AT_ONCE = 4;
@@ -52,6 +55,17 @@ async function uploadFile(
 const codeOf = ({ answer }: RefusedError): string =>
   problemSchema.safeParse(answer.body).data?.code ?? `HTTP ${answer.status}`;
 
+async function findGone(
+  session: Session,
+  sourceId: string,
+  { keys, skipped }: FolderFiles,
+): Promise<UploadReport['gone']> {
+  const here = new Set([...keys, ...skipped.map(({ key }) => key)]);
+  return (await listDocuments(session, { sourceId }))
+    .filter(({ key, state }) => state !== 'DELETED' && !here.has(key))
+    .map(({ key, id: documentId }) => ({ key, documentId }));
+}
+
 /**
  * Sends every file of a folder to an upload source, a few at a time, each streamed from the disk. To repeat it sends what
  * changed: the platform knows the rest.
@@ -61,8 +75,9 @@ export async function uploadFolder(
   session: Session,
   of: { folder: string; sourceId: string },
 ): Promise<UploadReport> {
-  const { keys, skipped } = await walkFolder(of.folder);
-  const report: UploadReport = { sent: 0, unchanged: 0, skipped, failed: [] };
+  const files = await walkFolder(of.folder);
+  const { keys, skipped } = files;
+  const report: UploadReport = { sent: 0, unchanged: 0, skipped, failed: [], gone: [] };
   const say = createProgress(session.deps);
   const queue = keys.values();
   let done = 0;
@@ -89,5 +104,5 @@ export async function uploadFolder(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, send));
-  return report;
+  return { ...report, gone: await findGone(session, of.sourceId, files) };
 }

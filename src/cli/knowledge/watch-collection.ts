@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { findCollection } from './find-collection.js';
+import { findCollection, type CollectionFacts } from './find-collection.js';
 import type { FileReport } from './file-outcome.js';
 import type { Session } from './open-session.js';
 import { createProgress } from './progress.js';
@@ -84,7 +84,7 @@ async function introduce(session: Session, standing: readonly SourceStanding[]):
 
 function conclude(
   session: Session,
-  collection: { id: string; name: string },
+  collection: CollectionFacts,
   end: { files: FileReport[]; standing: SourceStanding[] },
 ): number {
   const { io } = session.deps;
@@ -99,7 +99,9 @@ function conclude(
   if (files.some(({ outcome }) => outcome === 'quarantined'))
     io.err('  next: anneal quarantine list; then retry, release or discard');
   else if (troubles.length === 0 && !standing.some(({ isBusy }) => isBusy))
-    io.err(`  next: anneal search ${collection.name} "<question>" --purpose <use> --cite`);
+    io.err(
+      `  next: anneal search ${collection.name} "<question>" --purpose ${collection.purposes[0] ?? '<use>'} --cite`,
+    );
   return troubles.length === 0 ? 0 : 1;
 }
 
