@@ -96,8 +96,7 @@ export async function openKnowledgeWorld(): Promise<KnowledgeWorld> {
     ...platform,
     cli,
     anneal: cli.anneal,
-    bodyOf: (call): unknown =>
-      JSON.parse(asked.find((one) => one.call === call)?.body ?? 'null'),
+    bodyOf: (call): unknown => JSON.parse(asked.find((one) => one.call === call)?.body ?? 'null'),
     moveAway: () => {
       const away = 'https://anneal.example.com';
       cli.deps = { apiUrl: away, send: (to, init) => fetch(to.replace(away, url), init) };
