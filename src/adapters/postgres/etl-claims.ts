@@ -159,12 +159,15 @@ async function dropSuppressed(
   tenant: string,
   docIds: readonly string[],
 ): Promise<Set<string>> {
-  const rows = await query(
-    `update etl_change_event e set state = 'SUPPRESSED' from etl_suppression s
-     where s.tenant_id = $1 and s.kind = 'document' and s.hmac = any($2::text[]) and e.tenant_id = $1
-       and e.doc_id = any($2::uuid[]) and e.doc_id = s.hmac::uuid and e.state = 'PENDING' and e.kind <> 'delete'
-     returning e.change_id`,
+  const barred = await query(
+    `select hmac from etl_suppression where tenant_id = $1 and kind = 'document' and hmac = any($2::text[])`,
     [tenant, docIds],
+  );
+  if (barred.length === 0) return new Set();
+  const rows = await query(
+    `update etl_change_event set state = 'SUPPRESSED'
+     where tenant_id = $1 and doc_id = any($2::uuid[]) and state = 'PENDING' and kind <> 'delete' returning change_id`,
+    [tenant, barred.map((row) => row.hmac)],
   );
   return new Set(rows.map((row) => String(row.change_id)));
 }

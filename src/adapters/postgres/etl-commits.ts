@@ -2,7 +2,7 @@ import { canonicalJson, digestOf } from '../../domain/digest.js';
 import type { AuditActor, AuditFacts } from '../../domain/audit/contract.js';
 import type { Ledger, Settled } from '../../domain/etl/ledger.js';
 import type { Query, SqlRow } from './database.js';
-import { endClaims } from './etl-intents.js';
+import { endChanges, freeDocuments, resolveStops } from './etl-claim-ends.js';
 import { moveSimhashes } from './etl-near-duplicates.js';
 import { bounded, grouped, type LedgerParts } from './etl-rows.js';
 import { newId } from './new-id.js';
@@ -114,7 +114,7 @@ const moveDocuments = `
     deleted_at = case when p.delete_seq > r.seq then d.deleted_at end,
     acl = case when p.seq is null or p.seq <= r.seq or 'public' = any (d.acl) then r.acl when 'public' = any (r.acl) then d.acl
       else array(select a from unnest(d.acl) a where a = any (r.acl)) end,
-    updated_at = now()
+    claim_batch = null, claim_until = null, lost_claims = 0, updated_at = now()
   from jsonb_to_recordset($2::jsonb) as i("docId" uuid, rev int)
   join etl_revision r on r.tenant_id = $1 and r.doc_id = any ($3::uuid[]) and r.doc_id = i."docId" and r.rev = i.rev
   left join (
@@ -125,7 +125,7 @@ const moveDocuments = `
 const removeDocuments = `
   update etl_document d set live_rev = null, deleted_at = coalesce(d.deleted_at, now()), stale_since = null,
     source_token = null, raw_hash = null, text_hash = null, meta_hash = null, parse_fp = null, chunk_fp = null,
-    pipeline_fp = null, simhash = null, updated_at = now(),
+    pipeline_fp = null, simhash = null, claim_batch = null, claim_until = null, lost_claims = 0, updated_at = now(),
     seq = greatest(d.seq, (select max(e.seq) from etl_change_event e
       where e.tenant_id = $1 and e.batch_id = d.claim_batch and e.doc_id = d.doc_id and e.state = 'CLAIMED'))
   from jsonb_to_recordset($2::jsonb) as i("docId" uuid) where d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = i."docId"`;
@@ -163,10 +163,6 @@ const moveRevisions = `
     superseded_at = case when r.rev = x.rev then null else now() end
   from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int)
   where r.tenant_id = $1 and r.doc_id = any ($3::uuid[]) and r.doc_id = x."docId" and r.state in ('LIVE', 'PREPARED') and r.rev <= x.rev`;
-
-const resolveItems = `
-  update etl_quarantine_item q set state = 'RESOLVED', updated_at = now()
-  where q.tenant_id = $1 and q.doc_id = any ($2::uuid[]) and q.state in ('OPEN', 'RETRIED', 'RELEASED')`;
 
 /** One event a source: which of its documents moved, and to which revision. */
 async function announce(
@@ -217,10 +213,12 @@ async function commit(
       })),
     );
   const step = async (sql: string, rows: readonly Ready[]): Promise<SqlRow[]> =>
-    rows.length === 0
-      ? []
-      : bounded(query, sql, [tenant, recordset(rows), rows.map(({ docId }) => docId)]);
-  const moved = ready.filter(({ caughtUp }) => !caughtUp);
+    rows.length === 0 ? [] : query(sql, [tenant, recordset(rows), rows.map(({ docId }) => docId)]);
+  // Each table is bounded to the batch: see `bounded`.
+  await query('set local enable_nestloop = off');
+  const [caughtUp, moved] = [true, false].map((which) =>
+    ready.filter((one) => one.caughtUp === which),
+  ) as [Ready[], Ready[]];
   const gone = moved.filter(({ deletion }) => deletion);
   const stay = ready.filter(({ deletion }) => !deletion);
   await step(manifests, stay);
@@ -242,14 +240,23 @@ async function commit(
   );
   await step(moveRevisions, moved);
   const docIds = ready.map(({ docId }) => docId);
-  await query(resolveItems, [tenant, moved.map(({ docId }) => docId)]);
-  const settled = await endClaims(query, { tenant, batchId, state: 'APPLIED' }, docIds);
+  await resolveStops(
+    query,
+    tenant,
+    moved.map(({ docId }) => docId),
+  );
+  const settled = await endChanges(query, { tenant, batchId, state: 'APPLIED' }, docIds);
+  await freeDocuments(
+    query,
+    of,
+    caughtUp.map(({ docId }) => docId),
+  );
   if (moved.length > 0) await announce(query, of, moved);
   const facts = ready.map(({ docId, rev, generationIds }) => ({ docId, rev, generationIds }));
   await appendBatchAudit(query, {
     action: 'etl.committed',
     resource: { type: 'batch', id: batchId, digest: digestOf('anneal.etl.committed.v1', facts) },
-    after: { documents: ready.length, deleted: gone.length, caughtUp: ready.length - moved.length },
+    after: { documents: ready.length, deleted: gone.length, caughtUp: caughtUp.length },
   });
   return settled;
 }

@@ -6,6 +6,7 @@ import { createEtlClaims } from './etl-claims.js';
 import { createEtlCommitChecks } from './etl-commit-checks.js';
 import { createEtlCommits } from './etl-commits.js';
 import { createEtlCopies } from './etl-copies.js';
+import { createFreshRevisions } from './etl-fresh-revisions.js';
 import { createEtlIntents } from './etl-intents.js';
 import { createEtlNearDuplicates } from './etl-near-duplicates.js';
 import type { LedgerParts } from './etl-rows.js';
@@ -14,17 +15,20 @@ import { createEtlSettlements } from './etl-settlements.js';
 import { createEtlWrites } from './etl-writes.js';
 
 /** The write ledger of etl.md §5 in Postgres: a few statements a batch, however many documents it holds. */
-export const createEtlLedger = (parts: LedgerParts): Ledger => ({
-  ...createEtlBackfills(parts),
-  ...createEtlBacklog(parts),
-  ...createEtlChanges(parts),
-  endSource: createSourceEnds(parts.db),
-  ...createEtlClaims(parts),
-  ...createEtlIntents(parts),
-  ...createEtlWrites(parts),
-  ...createEtlCommits(parts),
-  ...createEtlCommitChecks(parts),
-  ...createEtlSettlements(parts),
-  ...createEtlCopies(parts),
-  ...createEtlNearDuplicates(parts),
-});
+export function createEtlLedger(parts: LedgerParts): Ledger {
+  const fresh = createFreshRevisions();
+  return {
+    ...createEtlBackfills(parts),
+    ...createEtlBacklog(parts),
+    ...createEtlChanges(parts),
+    endSource: createSourceEnds(parts.db),
+    ...createEtlClaims(parts),
+    ...createEtlIntents(parts, fresh),
+    ...createEtlWrites(parts, fresh),
+    ...createEtlCommits(parts),
+    ...createEtlCommitChecks(parts),
+    ...createEtlSettlements(parts),
+    ...createEtlCopies(parts),
+    ...createEtlNearDuplicates(parts),
+  };
+}

@@ -80,7 +80,7 @@ const insertChanges = `
   from jsonb_to_recordset($3::jsonb) as c("changeId" text, "docId" uuid, seq bigint)
   join etl_scan_entry p on p.tenant_id = $1 and p.scan_id = $2 and p.doc_id = c."docId" and p.doc_id = any ($5::uuid[])
   order by c.seq
-  on conflict (tenant_id, source_id, key_hash, kind, source_version) do update
+  on conflict (tenant_id, doc_id, kind, source_version) do update
     set state = 'PENDING', seq = excluded.seq, content_ref = null, content_enc = null, bytes = excluded.bytes,
       changed_at = null, received_at = now(), priority = 4, batch_id = null, applied_at = null
     where e.state not in ('PENDING', 'CLAIMED')`;

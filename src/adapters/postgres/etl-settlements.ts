@@ -1,41 +1,58 @@
 import type { Ledger, Settled } from '../../domain/etl/ledger.js';
 import type { Query } from './database.js';
 import { appendBatchAudit } from './etl-commits.js';
-import { endClaims, lockHeld } from './etl-intents.js';
-import type { LedgerParts } from './etl-rows.js';
+import { endChanges, endClaims, lockHeld, resolveStops } from './etl-claim-ends.js';
+import { bounded, type LedgerParts } from './etl-rows.js';
 import { newId } from './new-id.js';
 
 type Batch = { tenant: string; batchId: string };
+
+/** In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short. */
+const unchanged = `
+  with i as (
+    select * from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, "sourceToken" text, "rawHash" text,
+      "parseFp" text, "chunkFp" text, "pipelineFp" text)),
+  applied as (
+    select doc_id, seq from etl_change_event
+    where tenant_id = $1 and batch_id = $2 and state = 'CLAIMED' and doc_id = any ($4::uuid[])),
+  going as (
+    select doc_id, max(seq) as seq from etl_change_event
+    where tenant_id = $1 and doc_id = any ($4::uuid[]) and state = 'PENDING' and kind = 'delete' group by doc_id),
+  doubt as (
+    select doc_id, max(rev) as rev from etl_intent
+    where tenant_id = $1 and doc_id = any ($4::uuid[]) and state = 'OPEN' group by doc_id)
+  update etl_document d set source_token = i."sourceToken", raw_hash = coalesce(i."rawHash", d.raw_hash),
+    parse_fp = coalesce(i."parseFp", d.parse_fp), chunk_fp = coalesce(i."chunkFp", d.chunk_fp),
+    pipeline_fp = coalesce(i."pipelineFp", d.pipeline_fp), seq = greatest(d.seq, e.seq), stale_since = null,
+    hidden_reason = case when d.hidden_reason like 'quarantine:%' then null else d.hidden_reason end,
+    deleted_at = case when going.seq > e.seq then d.deleted_at end,
+    claim_batch = null, claim_until = null, lost_claims = 0, updated_at = now()
+  from i join applied e on e.doc_id = i."docId"
+  left join going on going.doc_id = i."docId"
+  left join doubt on doubt.doc_id = i."docId"
+  where d.tenant_id = $1 and d.doc_id = any ($4::uuid[]) and d.doc_id = i."docId" and d.fence = i.fence
+    and d.claim_batch = $2 and d.live_rev is not null and (doubt.rev is null or doubt.rev <= d.live_rev)
+  returning d.doc_id`;
 
 async function settleUnchanged(
   query: Query,
   of: Batch,
   documents: Parameters<Ledger['settleUnchanged']>[2],
 ): Promise<Settled[]> {
-  await lockHeld(query, of, documents);
-  // In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short.
-  const rows = await query(
-    `update etl_document d set source_token = i."sourceToken", raw_hash = coalesce(i."rawHash", d.raw_hash),
-       parse_fp = coalesce(i."parseFp", d.parse_fp), chunk_fp = coalesce(i."chunkFp", d.chunk_fp),
-       pipeline_fp = coalesce(i."pipelineFp", d.pipeline_fp), seq = greatest(d.seq, e.seq), stale_since = null,
-       hidden_reason = case when d.hidden_reason like 'quarantine:%' then null else d.hidden_reason end,
-       deleted_at = case when exists (select from etl_change_event n where n.tenant_id = $1 and n.doc_id = d.doc_id
-         and n.state = 'PENDING' and n.kind = 'delete' and n.seq > e.seq) then d.deleted_at end
-     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, "sourceToken" text, "rawHash" text, "parseFp" text,
-       "chunkFp" text, "pipelineFp" text)
-     join etl_change_event e on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = i."docId" and e.state = 'CLAIMED'
-     where d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2
-       and d.live_rev is not null and not exists (select from etl_intent o where o.tenant_id = $1 and o.doc_id = d.doc_id
-         and o.state = 'OPEN' and o.rev > d.live_rev)
-     returning d.doc_id`,
-    [
-      of.tenant,
-      of.batchId,
-      JSON.stringify(documents.map((one) => ({ ...one, fence: String(one.fence) }))),
-    ],
-  );
+  const held = await lockHeld(query, of, documents);
+  const rows = await bounded(query, unchanged, [
+    of.tenant,
+    of.batchId,
+    JSON.stringify(documents.map((one) => ({ ...one, fence: String(one.fence) }))),
+    documents.map(({ docId }) => docId),
+  ]);
   const docIds = rows.map((row) => String(row.doc_id));
-  return endClaims(query, { ...of, state: 'APPLIED' }, docIds);
+  await resolveStops(
+    query,
+    of.tenant,
+    docIds.filter((docId) => held.get(docId)?.stopped),
+  );
+  return endChanges(query, { ...of, state: 'APPLIED' }, docIds);
 }
 
 async function settleAccess(
