@@ -1,0 +1,224 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { readLocalKeys } from '../../src/main/bootstrap-installation.js';
+import type { Json } from '../../src/main/tour-client.js';
+import { gatherPeople, type People } from '../../src/main/tour-people.js';
+import { startInstallation, type Installation } from './installation.js';
+
+// `npm run bench:freshness`: how long a change takes to be in effect, end to end over HTTP, on what `npm start` runs: one
+// worker, hash-384, LanceDB, documents of 10 KB, one after the other (etl.md §13). Polls every 10 ms; what a poll takes
+// is in the figures.
+
+const { values: options } = parseArgs({
+  options: { runs: { type: 'string', default: '30' }, write: { type: 'boolean', default: false } },
+});
+const runs = Number(options.runs);
+
+const PURPOSE = 'support';
+const POLL_MS = 10;
+const PATIENCE_MS = 60_000;
+const START_MS = 300_000;
+const DOCUMENT_BYTES = 10_000;
+
+interface Row {
+  case: string;
+  targetMs: number;
+  times: number[];
+}
+
+const word = (): string => `w${randomBytes(6).toString('hex')}`;
+
+/** Markdown of 10 KB that names `about` in its first paragraph. */
+function documentOf(about: string): string {
+  const head = `# About ${about}\n\nThis document is about ${about} and nothing else.\n\n`;
+  const paragraph = `Sentence ${word()} stands here to make the document as long as a page.\n\n`;
+  return head + paragraph.repeat(Math.ceil((DOCUMENT_BYTES - head.length) / paragraph.length));
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<number> {
+  const since = performance.now();
+  for (;;) {
+    if (await holds()) return performance.now() - since;
+    if (performance.now() - since > PATIENCE_MS) throw new Error(`${what} took too long`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A collection with an upload source and a folder source, and questions to it. */
+async function openCollection(people: People, { url, stateDir, documents }: Installation) {
+  const { steward, service } = people;
+  const { steward: key = '' } = await readLocalKeys(stateDir);
+  const collection = await steward.post('/v1/collections', {
+    name: 'freshness',
+    embedder: 'hash-384',
+    aclDefault: ['group:data-steward', 'group:service'],
+    purposes: [PURPOSE],
+  });
+  const sourceOf = async (name: string, kind: string, config: object): Promise<string> => {
+    const body = { collectionId: collection.id, name, kind, config };
+    return String((await steward.post('/v1/sources', body)).id);
+  };
+  const uploads = await sourceOf('uploads', 'upload', {});
+  await sourceOf('folder', 'folder', { path: documents });
+  const send = async (method: string, path: string, body?: FormData): Promise<void> => {
+    const answer = await fetch(url + path, {
+      method,
+      headers: { authorization: `Bearer ${key}`, 'idempotency-key': randomUUID() },
+      ...(body === undefined ? {} : { body }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${await answer.text()}`);
+  };
+  return {
+    found: async (about: string): Promise<boolean> => {
+      const body = { text: about, purpose: PURPOSE, k: 5, mode: 'lexical' };
+      const path = `/v1/collections/${String(collection.id)}:query`;
+      const { hits } = await service.post(path, body);
+      return (hits as Json[]).length > 0;
+    },
+    put: (name: string, about: string, acl?: string[]): Promise<void> => {
+      const form = new FormData();
+      form.append('options', JSON.stringify({ key: name, ...(acl === undefined ? {} : { acl }) }));
+      form.append('file', new Blob([documentOf(about)]), name);
+      return send('PUT', `/v1/sources/${uploads}/documents`, form);
+    },
+    idOf: async (name: string): Promise<string> => {
+      const { items } = await steward.get(`/v1/documents?sourceId=${uploads}&limit=200`);
+      return String((items as Json[]).find((each) => each.key === name)?.id);
+    },
+    remove: (id: string): Promise<void> => send('DELETE', `/v1/documents/${id}`),
+    /** The ledger forgets a document's rows after its store has. */
+    hasRows: async (id: string): Promise<boolean> => {
+      const { generations } = await steward.get(`/v1/documents/${id}`);
+      return (generations as Json[]).length > 0;
+    },
+  };
+}
+
+/** One document through its life: written, narrowed, another one deleted; and a file in a folder. */
+async function measure(people: People, installation: Installation): Promise<Row[]> {
+  const rows: Row[] = [
+    { case: 'upload sent → found', targetMs: 3_000, times: [] },
+    { case: 'file written → found', targetMs: 3_000, times: [] },
+    { case: 'access narrowed → hidden', targetMs: 1_000, times: [] },
+    { case: 'delete sent → hidden', targetMs: 1_000, times: [] },
+    { case: 'delete sent → rows gone', targetMs: 3_000, times: [] },
+    { case: 'file deleted → hidden', targetMs: 3_000, times: [] },
+  ];
+  const note = (at: number, ms: number): void => void rows[at]?.times.push(ms);
+  const knowledge = await openCollection(people, installation);
+  const { found, put } = knowledge;
+  // The first document makes the store; until then there is nothing to ask.
+  await put('first.md', 'first');
+  await until('the first document', () => found('first').catch(() => false));
+  for (let run = 0; run < runs; run += 1) {
+    const [narrowed, deleted, written] = [word(), word(), word()];
+    const file = join(installation.documents, `${written}.md`);
+    note(
+      0,
+      await timed(
+        () => put(`${narrowed}.md`, narrowed),
+        () => found(narrowed),
+      ),
+    );
+    await timed(
+      () => put(`${deleted}.md`, deleted),
+      () => found(deleted),
+    );
+    note(
+      1,
+      await timed(
+        () => writeFile(file, documentOf(written)),
+        () => found(written),
+      ),
+    );
+    const nobody = ['user:nobody'];
+    note(
+      2,
+      await timed(
+        () => put(`${narrowed}.md`, narrowed, nobody),
+        async () => !(await found(narrowed)),
+      ),
+    );
+    const id = await knowledge.idOf(`${deleted}.md`);
+    const since = performance.now();
+    note(
+      3,
+      await timed(
+        () => knowledge.remove(id),
+        async () => !(await found(deleted)),
+      ),
+    );
+    await until('the rows of a deleted document', async () => !(await knowledge.hasRows(id)));
+    note(4, performance.now() - since);
+    note(
+      5,
+      await timed(
+        () => rm(file),
+        async () => !(await found(written)),
+      ),
+    );
+  }
+  return rows;
+}
+
+/** Milliseconds from before `act` until `holds`. */
+async function timed(act: () => Promise<void>, holds: () => Promise<boolean>): Promise<number> {
+  const since = performance.now();
+  await act();
+  await until('a change', holds);
+  return performance.now() - since;
+}
+
+/** Nearest rank. */
+const quantile = (times: readonly number[], share: number): number =>
+  times.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * times.length) - 1)] ?? NaN;
+
+const [cpu] = cpus();
+const load = (): string => (loadavg()[0] ?? 0).toFixed(1);
+const before = load();
+
+async function report(rows: readonly Row[]): Promise<void> {
+  const machine =
+    `${cpus().length} × ${cpu?.model.trim() ?? 'CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ` +
+    `Node ${process.versions.node}, load average ${before} before and ${load()} after`;
+  const head = ['case', 'target p95', 'p50', 'p95', 'max', ''];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  const ms = (value: number): string => `${(value / 1_000).toFixed(2)} s`;
+  for (const { case: name, targetMs, times } of rows) {
+    const p95 = quantile(times, 0.95);
+    const verdict = p95 <= targetMs ? 'met' : 'MISSED';
+    table.push([
+      name,
+      ms(targetMs),
+      ms(quantile(times, 0.5)),
+      ms(p95),
+      ms(Math.max(...times)),
+      verdict,
+    ]);
+  }
+  process.stdout.write(`${table.toString()}\n${runs} runs; ${machine}\n`);
+  if (!options.write) return;
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const figures = rows.flatMap(({ case: name, targetMs, times }) =>
+    (['p50', 'p95'] as const).map((metric) => {
+      const ours = quantile(times, metric === 'p50' ? 0.5 : 0.95);
+      return { case: name, metric, ours, baseline: targetMs, ratio: ours / targetMs };
+    }),
+  );
+  const result = { name: 'freshness', commit, machine, rows: figures };
+  const path = new URL('../results/freshness.json', import.meta.url);
+  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+const installation = await startInstallation(START_MS);
+try {
+  const people = await gatherPeople(installation.url, installation.stateDir);
+  await report(await measure(people, installation));
+} finally {
+  await installation.stop();
+}
