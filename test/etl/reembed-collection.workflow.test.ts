@@ -7,32 +7,14 @@ import type {
   ReembedLimits,
 } from '../../src/domain/etl/reembed-contract.js';
 import { eventually } from '../support/eventually.js';
-import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
+import { workflowBench } from '../support/workflow-bench.js';
 import { quickLimits, ReembedWorld } from './reembed-world.js';
 
-let temporal: TestTemporal;
-let workers: { stop: () => Promise<void> };
+const bench = workflowBench(new ReembedWorld('none', 0), (one) => one.activities());
 let world: ReembedWorld;
 
-/** The activities of whichever world the test at hand has. */
-const activities = Object.fromEntries(
-  Object.keys(new ReembedWorld('none', 0).activities()).map((name) => [
-    name,
-    (input: never) => world.activities()[name]?.(input),
-  ]),
-);
-
-beforeAll(async () => {
-  temporal = await connectTestTemporal();
-  workers = await temporal.startWorkers(activities);
-}, 90_000);
-afterAll(async () => {
-  await workers.stop();
-  await temporal.stop();
-});
-
 const worldOf = (name: string, lagging: number, state?: 'FITTING'): ReembedWorld => {
-  world = new ReembedWorld(name, lagging, state);
+  world = bench.use(new ReembedWorld(name, lagging, state));
   return world;
 };
 
@@ -46,12 +28,13 @@ async function start(
     limits: { ...quickLimits, ...limits },
     ...more,
   };
-  const handle = await temporal.client.workflow.start('reembedCollection', {
+  const handle = await bench.temporal().client.workflow.start('reembedCollection', {
     taskQueue: 'orchestration',
     workflowId: world.workflowId(),
     args: [input],
   });
-  const wake = () => handle.executeUpdate('wake', { args: [{ factId: 'evt_1' }] }) as Promise<void>;
+  const wake = () =>
+    handle.executeUpdate<void, [{ factId: string }]>('wake', { args: [{ factId: 'evt_1' }] });
   const status = async () =>
     (await handle.query<{ state: string; waitingOn: string }>('getStatus')).state;
   return {
@@ -85,8 +68,9 @@ describe('reembedCollection', () => {
     const { handle, result } = await start({}, { slicesPerRun: 12 });
     const first = (await handle.describe()).runId;
     expect((await result()).slices).toBe(30);
-    const { events = [] } = await temporal.client.workflow
-      .getHandle(world.workflowId(), first)
+    const { events = [] } = await bench
+      .temporal()
+      .client.workflow.getHandle(world.workflowId(), first)
       .fetchHistory();
     expect(events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes).toBeDefined();
     expect((events?.length ?? 0) / 12).toBeLessThanOrEqual(12);
@@ -241,7 +225,7 @@ describe('fitEmbedder', () => {
         ...{ tenant: 'default', fitId, maxTexts: 10 },
         limits: { ...defaultCareLimits, retryIntervalMs: 20, maxAttempts: 2 },
       };
-      return temporal.client.workflow.execute('fitEmbedder', {
+      return bench.temporal().client.workflow.execute('fitEmbedder', {
         taskQueue: 'orchestration',
         workflowId: etlWorkflowId('default', fitId),
         args: [input],

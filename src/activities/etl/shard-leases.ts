@@ -46,10 +46,8 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
  * process itself; the last one to end gives it back. While work is under way the lease is renewed, however long a single
  * write takes; a process that stops for longer loses it, and its epoch is refused. Ask for the epoch before every write.
  */
-export function createShardLeases({
-  shards,
-  processId,
-}: Pick<EtlDeps, 'shards' | 'processId'>): ShardLeases {
+export function createShardLeases(of: Pick<EtlDeps, 'shards' | 'processId'>): ShardLeases {
+  const { shards, processId } = of;
   const held = new Map<string, Held>();
   const asking = new Map<string, Promise<Held>>();
 

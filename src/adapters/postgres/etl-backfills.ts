@@ -21,7 +21,7 @@ const lagging = `
     and not exists (select from etl_intent i where i.tenant_id = $1 and i.generation_id = $2 and i.doc_id = d.doc_id
       and i.state = 'OPEN' and i.rev > coalesce(d.live_rev, 0) and d.live_rev is not null)
   order by exists (select from etl_intent i where i.tenant_id = $1 and i.generation_id = $2 and i.doc_id = d.doc_id
-    and i.state = 'OPEN'), d.doc_id limit $3 for update of d skip locked`;
+    and i.state = 'OPEN'), d.doc_id limit $3 for update of d skip locked for share of g`;
 
 /** What an earlier try of this slice still holds: the higher fence refuses that try, should it be alive. */
 async function claimAgain(query: Query, { tenant, batchId }: Claim): Promise<SqlRow[]> {

@@ -24,6 +24,7 @@ interface Building {
   spec: GenerationSpecRow;
   gate: GatePlan;
   autoFlip: boolean;
+  starts: EtlStarts;
 }
 
 const ROLLBACK_HOLD_MS = 7 * DAY_MS;
@@ -51,8 +52,7 @@ async function requireNoneBuilding(tx: Tx, collection: EtlCollection): Promise<E
 async function startBuilding(
   tx: Tx,
   caller: Caller,
-  { collection, spec, gate, autoFlip }: Building,
-  starts: EtlStarts,
+  { collection, spec, gate, autoFlip, starts }: Building,
 ): Promise<Change<StartedFacts>> {
   const { tenant, actor } = caller;
   const { collectionId, name } = collection;
@@ -116,7 +116,7 @@ const reembed =
       if (evalSetId !== undefined) await requireEvalSet(tx, collection, evalSetId);
       const gate = { evalSetId, epsilonBp, holdMs: request.holdMs, reader };
       const building = { collection, spec, gate, autoFlip: collection.autoFlip };
-      return startBuilding(tx, caller, building, starts);
+      return startBuilding(tx, caller, { ...building, starts });
     });
 
 /** @throws NOT_FOUND with the pointer of the set that the collection does not have */
@@ -153,7 +153,7 @@ const rebuild =
       };
       const reader = { subject: caller.actor.subject, groups: [] };
       const gate = { epsilonBp: 0, holdMs: asked.holdMs, reader };
-      return startBuilding(tx, caller, { collection, spec, gate, autoFlip: true }, starts);
+      return startBuilding(tx, caller, { collection, spec, gate, autoFlip: true, starts });
     });
 
 /** Why a decision about a generation is refused, by the database's clock. */

@@ -46,7 +46,7 @@ async function lockGeneration(
   return row;
 }
 
-const outcomeOf = (row: { outcome: unknown }): Outcome => (row.outcome ?? {}) as Outcome;
+const outcomeOf = (row: { outcome: unknown }): Outcome => row.outcome ?? {};
 
 /** Adds to what is known of a generation. */
 async function noteOutcome(tx: Tx, row: EtlGeneration, more: Outcome & { waitingFor?: string }) {

@@ -1,6 +1,6 @@
 // A collection is embedded anew beside the generation that answers: fit where the embedder is made of the collection's
 // own text, backfill, compare, judge, flip, hold, drop. Each step reads facts in Postgres and may be repeated.
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../units.js';
+import { DAY_MS, MINUTE_MS, SECOND_MS } from '../units.js';
 import type { StartRequest } from '../events/contract.js';
 import { defaultCareLimits, etlStart, type CareLimits } from './contract.js';
 
@@ -36,7 +36,7 @@ export const defaultReembedLimits: ReembedLimits = {
   restMs: SECOND_MS,
   restMaxMs: 5 * MINUTE_MS,
   decisionMs: 7 * DAY_MS,
-  lookMs: HOUR_MS,
+  lookMs: 15 * MINUTE_MS,
   drainMs: 16 * MINUTE_MS,
   childLookMs: 5 * SECOND_MS,
 };
