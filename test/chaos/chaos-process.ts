@@ -23,6 +23,7 @@ export class ChaosProcess {
   readonly #loaded = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
   #lastCall = 0;
+  #doomed = false;
   /** Code or signal; set when the process is gone. */
   end: string | undefined;
   /** Settles when the process is gone, however it went. */
@@ -114,7 +115,13 @@ export class ChaosProcess {
     return reply.promise as Promise<T>;
   }
 
+  /** Whether it went by itself: nobody of us had sent for it. */
+  get died(): boolean {
+    return !this.isAlive && !this.#doomed;
+  }
+
   signal(signal: NodeJS.Signals): void {
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') this.#doomed = true;
     if (this.isAlive) this.#child.kill(signal);
   }
 

@@ -54,12 +54,17 @@ export function killPid(pid: number): boolean {
  */
 export class Supervisor {
   readonly #processes = new Set<ChaosProcess>();
+  /** Processes that went by themselves since the last look: `name (code)`. */
+  #died: string[] = [];
   readonly #armed = new Map<string, { answer: (hit: Hit) => void; passFirst: number }>();
 
   start(plan: ProcessPlan): ChaosProcess {
     const started = new ChaosProcess(plan);
     this.#processes.add(started);
-    void started.ended.then(() => this.#processes.delete(started));
+    void started.ended.then((end) => {
+      this.#processes.delete(started);
+      if (started.died) this.#died.push(`${started.name} (${end})`);
+    });
     started.onFailpoint = ({ point, pass }) => {
       const armed = this.#armed.get(point);
       if (armed === undefined) return pass();
@@ -88,9 +93,9 @@ export class Supervisor {
     return { hit: found.promise, callOff };
   }
 
-  /** Ends whatever still runs, the last one started first. */
-  async stopAll(): Promise<void> {
-    for (const each of [...this.#processes].reverse()) await each.stop();
+  /** Who went by itself since the last look. */
+  takeDied(): string[] {
+    return this.#died.splice(0);
   }
 
   killAll(): void {

@@ -31,80 +31,89 @@ interface Link {
   server: Socket;
 }
 
+/** What a proxy does at the moment, and to whom. */
+interface Standing {
+  links: Set<Link>;
+  fault: LinkFault;
+  cut: { text: string; done: () => void } | undefined;
+}
+
+function resetLink({ links }: Standing, link: Link): void {
+  links.delete(link);
+  link.client.resetAndDestroy();
+  link.server.resetAndDestroy();
+}
+
+/** The server gets all of it and works on it; its answer meets a closed door. */
+function passAndCut(standing: Standing, link: Link, of: { chunk: Buffer; done: () => void }): void {
+  link.server.write(of.chunk, () => {
+    link.client.resetAndDestroy();
+    link.server.removeAllListeners('data').resume();
+    link.server.end();
+    standing.links.delete(link);
+    of.done();
+  });
+}
+
+/** Hands on what one side says, as far as the fault of the moment lets it. */
+function forward(standing: Standing, link: Link, way: 'to-server' | 'to-client'): void {
+  const [from, to] = way === 'to-server' ? [link.client, link.server] : [link.server, link.client];
+  from.on('data', (chunk: Buffer) => {
+    const { blackhole, latencyMs = 0 } = standing.fault;
+    if (blackhole === 'both' || blackhole === way) return;
+    const { cut } = standing;
+    const isCut = way === 'to-server' && cut !== undefined && chunk.includes(cut.text);
+    if (isCut) standing.cut = undefined;
+    const pass = () => {
+      if (to.destroyed) return;
+      if (isCut) passAndCut(standing, link, { chunk, done: cut.done });
+      else to.write(chunk);
+    };
+    if (latencyMs > 0) setTimeout(pass, latencyMs);
+    else pass();
+  });
+  from.on('error', () => undefined);
+  from.on('close', () => {
+    standing.links.delete(link);
+    if (!to.destroyed) to.destroySoon();
+  });
+}
+
 /** Starts a proxy on a free loopback port. */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
-  const links = new Set<Link>();
-  let fault: LinkFault = {};
-  let cut: { text: string; done: () => void } | undefined;
-
-  const resetLink = (link: Link): void => {
-    links.delete(link);
-    link.client.resetAndDestroy();
-    link.server.resetAndDestroy();
-  };
-  const swallows = (way: 'to-server' | 'to-client'): boolean =>
-    fault.blackhole === 'both' || fault.blackhole === way;
-  const forward = (link: Link, way: 'to-server' | 'to-client') => {
-    const [from, to] =
-      way === 'to-server' ? [link.client, link.server] : [link.server, link.client];
-    from.on('data', (chunk: Buffer) => {
-      if (swallows(way)) return;
-      const isCut = way === 'to-server' && cut !== undefined && chunk.includes(cut.text);
-      const done = cut?.done;
-      if (isCut) cut = undefined;
-      const pass = () => {
-        if (to.destroyed) return;
-        if (!isCut) return void to.write(chunk);
-        // The server gets all of it and works on it; its answer meets a closed door.
-        to.write(chunk, () => {
-          link.client.resetAndDestroy();
-          link.server.removeAllListeners('data').resume();
-          link.server.end();
-          links.delete(link);
-          done?.();
-        });
-      };
-      const { latencyMs = 0 } = fault;
-      if (latencyMs > 0) setTimeout(pass, latencyMs);
-      else pass();
-    });
-    from.on('error', () => undefined);
-    from.on('close', () => {
-      links.delete(link);
-      if (!to.destroyed) to.destroySoon();
-    });
-  };
+  const standing: Standing = { links: new Set(), fault: {}, cut: undefined };
+  const { links } = standing;
   const server = createServer((client) => {
     client.setNoDelay(true);
-    if (fault.refuse === true) {
+    if (standing.fault.refuse === true) {
       client.resetAndDestroy();
       return;
     }
     const link: Link = { client, server: createConnection(target) };
     link.server.setNoDelay(true);
     links.add(link);
-    forward(link, 'to-server');
-    forward(link, 'to-client');
+    forward(standing, link, 'to-server');
+    forward(standing, link, 'to-client');
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     set: (next) => {
-      fault = next;
+      standing.fault = next;
     },
     reset: () => {
       const open = [...links];
-      for (const link of open) resetLink(link);
+      for (const link of open) resetLink(standing, link);
       return open.length;
     },
     cutAfterRequest: (text = '') =>
       new Promise((done) => {
-        cut = { text, done };
+        standing.cut = { text, done };
       }),
     connections: () => links.size,
     close: async () => {
-      for (const link of [...links]) resetLink(link);
+      for (const link of [...links]) resetLink(standing, link);
       server.close();
       await once(server, 'close');
     },

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import {
+  createConnection,
+  createServer,
+  type AddressInfo,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { eventually } from '../support/eventually.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 

@@ -83,6 +83,8 @@ export class EtlStack {
   stateDir = '';
   sourcesDir = '';
   adminUrl = '';
+  /** Past the proxies. */
+  workerUrl = '';
   baseUrl = '';
   ledgerFile = '';
   temporalAddress = '';
@@ -140,6 +142,7 @@ export class EtlStack {
     await services.ready();
     const found = await told.promise;
     this.adminUrl = found.adminUrl;
+    this.workerUrl = found.urls.worker;
     this.temporalAddress = found.temporalAddress;
     return found;
   }
@@ -230,6 +233,14 @@ export class EtlStack {
     this.#prepareNext();
     await this.worker?.kill();
     await this.beginWorker();
+  }
+
+  /** Who died without being killed, and is started again; a product that survives its surroundings has none. */
+  async mourn(): Promise<string[]> {
+    const died = this.supervisor.takeDied();
+    if (this.worker?.died === true) await this.beginWorker();
+    if (this.#api?.died === true) await this.beginApi();
+    return died;
   }
 
   killPostgres(): boolean {

@@ -1,9 +1,10 @@
 /** How something that is read differs from what the source says. */
 export type FindingKind =
-  'orphan' | 'duplicate' | 'miss' | 'stale' | 'access' | 'cost' | 'quarantine';
+  'orphan' | 'duplicate' | 'miss' | 'stale' | 'access' | 'cost' | 'quarantine' | 'crash';
 
 /** The way of reading that showed it. */
-export type ReadPath = 'id' | 'filter' | 'ann' | 'lexical' | 'citation' | 'scan' | 'ledger';
+export type ReadPath =
+  'id' | 'filter' | 'ann' | 'lexical' | 'citation' | 'scan' | 'ledger' | 'process';
 
 export interface Finding {
   kind: FindingKind;

@@ -95,4 +95,9 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(String(error));
+  process.exitCode = 1;
+}

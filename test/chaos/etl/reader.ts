@@ -68,9 +68,55 @@ export async function askSql(
   );
 }
 
+/** The store's files and the ledger's tables, past the product. */
+function createStoreReader(setup: ReaderSetup) {
+  const { tenant, collectionId } = setup;
+  const store = createLanceStore({ folder: setup.vectorsFolder });
+
+  const sql = (text: string, values: unknown[] = []) => askSql(setup.adminUrl, text, values);
+
+  const liveGeneration = async () => {
+    const [row] = await sql(
+      `select g.generation_id, g.embed_fp, g.dims from etl_generation g join etl_collection c
+         on c.tenant_id = g.tenant_id and c.live_generation_id = g.generation_id
+       where c.tenant_id = $1 and c.collection_id = $2`,
+      [tenant, collectionId],
+    );
+    const generationId = String(row?.generation_id);
+    return { tenant, generationId, embedFp: String(row?.embed_fp), dims: Number(row?.dims) };
+  };
+
+  /** Every row of the store itself. */
+  const stored = async (): Promise<Pick<SinkRow, 'rowId' | 'docId' | 'text' | 'accessHash'>[]> => {
+    const sink = store.sink(await liveGeneration());
+    const ids: string[] = [];
+    for await (const { rowId } of sink.scanIds({ index: 0, of: 1 })) ids.push(rowId);
+    const rows = await sink.fetch([...new Set(ids)]);
+    const byRow = new Map(rows.map((row) => [row.rowId, row]));
+    return ids.flatMap((id) => byRow.get(id) ?? []);
+  };
+
+  /** Row ids that the ledger has committed, by document. */
+  const manifests = async (): Promise<{ docId: string; rowIds: string[]; aclHash: string }[]> => {
+    const { generationId } = await liveGeneration();
+    const rows = await sql(
+      `select m.doc_id, m.row_ids, d.acl_hash from etl_manifest m join etl_document d using (tenant_id, doc_id)
+       where m.tenant_id = $1 and m.generation_id = $2`,
+      [tenant, generationId],
+    );
+    return rows.map((row) => ({
+      docId: String(row.doc_id),
+      rowIds: row.row_ids as string[],
+      aclHash: String(row.acl_hash),
+    }));
+  };
+
+  return { stored, manifests };
+}
+
 /** Every way of reading there is. */
 export function createReader(setup: ReaderSetup) {
-  const { baseUrl, key, collectionId, purpose, tenant } = setup;
+  const { baseUrl, key, collectionId, purpose } = setup;
   const asked = new Set<string>();
   let reads = 0;
   const idKey = Buffer.from(setup.idKey, 'hex');
@@ -78,7 +124,6 @@ export function createReader(setup: ReaderSetup) {
     reads += 1;
     return insist(() => callApi(baseUrl, key, { method: 'GET', path }));
   };
-  const store = createLanceStore({ folder: setup.vectorsFolder });
 
   const idOf = (name: string): string => {
     const [source = '', naturalKey = ''] = name.split('/');
@@ -145,52 +190,12 @@ export function createReader(setup: ReaderSetup) {
     return verdicts;
   };
 
-  const sql = (text: string, values: unknown[] = []) => askSql(setup.adminUrl, text, values);
-
-  const liveGeneration = async () => {
-    const [row] = await sql(
-      `select g.generation_id, g.embed_fp, g.dims from etl_generation g join etl_collection c
-         on c.tenant_id = g.tenant_id and c.live_generation_id = g.generation_id
-       where c.tenant_id = $1 and c.collection_id = $2`,
-      [tenant, collectionId],
-    );
-    const generationId = String(row?.generation_id);
-    return { tenant, generationId, embedFp: String(row?.embed_fp), dims: Number(row?.dims) };
-  };
-
-  /** Every row of the store itself. */
-  const stored = async (): Promise<Pick<SinkRow, 'rowId' | 'docId' | 'text' | 'accessHash'>[]> => {
-    const sink = store.sink(await liveGeneration());
-    const ids: string[] = [];
-    for await (const { rowId } of sink.scanIds({ index: 0, of: 1 })) ids.push(rowId);
-    const rows = await sink.fetch([...new Set(ids)]);
-    const byRow = new Map(rows.map((row) => [row.rowId, row]));
-    return ids.flatMap((id) => byRow.get(id) ?? []);
-  };
-
-  /** Row ids that the ledger has committed, by document. */
-  const manifests = async (): Promise<{ docId: string; rowIds: string[]; aclHash: string }[]> => {
-    const { generationId } = await liveGeneration();
-    const rows = await sql(
-      `select m.doc_id, m.row_ids, d.acl_hash from etl_manifest m join etl_document d using (tenant_id, doc_id)
-       where m.tenant_id = $1 and m.generation_id = $2`,
-      [tenant, generationId],
-    );
-    return rows.map((row) => ({
-      docId: String(row.doc_id),
-      rowIds: row.row_ids as string[],
-      aclHash: String(row.acl_hash),
-    }));
-  };
-
   return {
     idOf,
     byId,
     search,
     verify,
-    stored,
-    manifests,
-    sql,
+    ...createStoreReader(setup),
     /** Whether this text was a question of ours. */
     isQuestion: (digest: string): boolean => asked.has(digest),
     reads: (): number => reads,

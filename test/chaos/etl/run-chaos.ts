@@ -2,7 +2,7 @@ import { createRandom } from '../../../src/domain/evaluation/random.js';
 import type { EtlStack } from './etl-stack.js';
 import { killPoints, weights, type KillPointName } from './kill-points.js';
 import { emptyPoint, killsOf, type Report } from './report.js';
-import { runRound } from './run-round.js';
+import { runRound, type RoundResult } from './run-round.js';
 import { World } from './world.js';
 
 export interface ChaosOptions {
@@ -64,7 +64,11 @@ export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<
     const random = createRandom(seed, label);
     const editBeforeRetry = number % 2 === 0;
     const started = performance.now();
-    const result = await runRound(stack, world, { point, label, random, editBeforeRetry });
+    const result: RoundResult = { kills: 0, inDoubt: 0, findings: [] };
+    const plan = { point, label, random, editBeforeRetry };
+    const stuck = await runRound(stack, world, { plan, result }).catch(String);
+    if (stuck !== undefined)
+      result.findings.push({ kind: 'crash', path: 'process', detail: stuck.slice(0, 600) });
     const books = await world.books();
     const row = report.points.get(point) ?? emptyPoint();
     report.points.set(point, row);
@@ -83,10 +87,13 @@ export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<
       `${label.padEnd(11)} ${editBeforeRetry ? 'edited ' : '       '} kills ${result.kills} in doubt ${result.inDoubt} findings ${result.findings.length} · ${seconds} s · ${killsOf(report)}/${kills}`,
     );
     for (const { kind, path, detail } of result.findings) say(`  ${kind} by ${path}: ${detail}`);
+    // What does not settle any more makes every later round wait for nothing.
+    if (stuck !== undefined) break;
   }
-  await world.settle();
-  const last = await world.settled(true);
-  report.findings.push(...last.findings.map((finding) => ({ label: 'end', finding })));
+  if (!report.findings.some(({ finding }) => finding.kind === 'crash')) {
+    const last = await world.settled(true);
+    report.findings.push(...last.findings.map((finding) => ({ label: 'end', finding })));
+  }
   report.seconds = (performance.now() - since) / 1000;
   await world.close();
   return report;

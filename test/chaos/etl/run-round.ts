@@ -280,16 +280,20 @@ const actions: Partial<Record<KillPointName, (round: Round) => Promise<void>>> =
   network: atNetwork,
 };
 
-/** Edits, kills, lets it recover, and compares everything that can be read with the sources. */
+/**
+ * Edits, kills, lets it recover, and compares everything that can be read with the sources. What came of it is noted as
+ * it happens.
+ * @throws where the product does not settle any more
+ */
 export async function runRound(
   stack: EtlStack,
   world: World,
-  plan: RoundPlan,
-): Promise<RoundResult> {
-  const result: RoundResult = { kills: 0, inDoubt: 0, findings: [] };
+  { plan, result }: { plan: RoundPlan; result: RoundResult },
+): Promise<undefined> {
   const round: Round = { ...plan, stack, world, result };
   await (actions[plan.point] ?? atWorkerPoint)(round);
+  for (const name of await stack.mourn())
+    result.findings.push({ kind: 'crash', path: 'process', detail: `${name} died by itself` });
   await world.settle();
   result.findings.push(...(await world.settled()).findings);
-  return result;
 }

@@ -9,7 +9,11 @@ const content = (bodies: string[], acl = ['group:data-steward']): Content => ({
   acl,
 });
 
-const line = (phase: LogLine['phase'], state: Content | null, source: LogLine['source']): LogLine => ({
+const line = (
+  phase: LogLine['phase'],
+  state: Content | null,
+  source: LogLine['source'],
+): LogLine => ({
   n: 1,
   phase,
   source,

@@ -1,5 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openDatabase } from '../../../src/adapters/postgres/database.js';
+import { mutate } from '../../../src/adapters/postgres/mutate.js';
+import { newId } from '../../../src/adapters/postgres/new-id.js';
+import { compactGenerationStart } from '../../../src/domain/etl/contract.js';
 import type { ChaosProcess } from '../chaos-process.js';
 import type { CheckerSetup } from './checker.js';
 import type { DriverSetup } from './driver.js';
@@ -9,7 +13,7 @@ import { everyReader } from './make-changes.js';
 import { sourceNames, type SourceName } from './source-model.js';
 
 const purpose = 'support';
-const SETTLE_MS = 150_000;
+const SETTLE_MS = 240_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -146,10 +150,38 @@ export class World {
     }
   }
 
-  /** Asks for a compaction of the live generation. */
+  /** Starts a compaction of the live generation, as the hourly one starts. */
   async compact(): Promise<void> {
-    const { keys } = this.#stack;
-    await this.#stack.post(keys.operator, `/v1/collections/${this.#collectionId}:compact`, {});
+    const { tenant } = this.#stack;
+    const [row] = await this.#stack.sql(
+      `select live_generation_id from etl_collection where tenant_id = $1 and collection_id = $2`,
+      [tenant, this.#collectionId],
+    );
+    const generationId = String(row?.['live_generation_id']);
+    const start = compactGenerationStart({
+      tenant,
+      compactionId: newId('compaction'),
+      generationId,
+    });
+    const actor = { subject: 'chaos', kind: 'system' as const, roles: [], via: 'chaos' };
+    const db = openDatabase({
+      url: this.#stack.workerUrl,
+      poolSize: 2,
+      applicationName: 'anneal-chaos',
+    });
+    try {
+      await mutate(db, { tenant, actor }, async () => ({
+        status: 202,
+        body: undefined,
+        starts: [start],
+        audit: {
+          action: 'etl.compaction-requested',
+          resource: { type: 'generation', id: generationId },
+        },
+      }));
+    } finally {
+      await db.close();
+    }
   }
 
   async close(): Promise<void> {
