@@ -1,4 +1,5 @@
 import { createEtlCanaries } from '../../src/adapters/postgres/etl-canaries.js';
+import { createEtlCollectionStore } from '../../src/adapters/postgres/etl-collections.js';
 import { createEtlDueWork } from '../../src/adapters/postgres/etl-due-work.js';
 import { createEtlHealth } from '../../src/adapters/postgres/etl-health.js';
 import { createEtlReconcileLedger } from '../../src/adapters/postgres/etl-reconcile-ledger.js';
@@ -331,6 +332,10 @@ describe('recall probe', () => {
     expect(Number(rows[0]?.bytes) % (hash384Dims * 4)).toBe(0);
     const health = await createEtlHealth(world.database.worker).readHealth(tenant);
     expect(health.sinks).toMatchObject([{ sink: 'lancedb', recallAt10: 0.9 }]);
+    const collections = createEtlCollectionStore(world.database.api);
+    expect(await collections.findCollection(tenant, collectionId)).toMatchObject({
+      lastProbe: { recallBp: 9_000, lowInARow: 2 },
+    });
   }, 60_000);
 });
 

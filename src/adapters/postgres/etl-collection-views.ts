@@ -1,6 +1,12 @@
 import { collectionViewSchema, type CollectionView } from '../../domain/etl/collection-view.js';
 import type { SqlRow, Tx } from './database.js';
-import type { EtlCollection, EtlFit, EtlGeneration, EtlReconcile } from './generated/client.js';
+import type {
+  EtlCollection,
+  EtlFit,
+  EtlGeneration,
+  EtlReconcile,
+  RetrievalProbe,
+} from './generated/client.js';
 
 const time = (value: Date | null): string | undefined => value?.toISOString();
 
@@ -33,6 +39,15 @@ const fitOf = (row: EtlFit) => ({
   code: (row.outcome as { code?: string } | null)?.code,
   createdAt: row.createdAt.toISOString(),
 });
+
+const probeOf = (row: Omit<RetrievalProbe, 'vectors'> | undefined) =>
+  row?.probedAt === undefined || row.probedAt === null
+    ? undefined
+    : {
+        recallBp: row.recallBp,
+        lowInARow: row.lowInARow,
+        probedAt: row.probedAt.toISOString(),
+      };
 
 /** Counts and age of what waits, one statement for all collections of a page. */
 const figures = `
@@ -73,6 +88,10 @@ export async function collectionViews(
     orderBy: [{ generationId: 'asc' }, { reconcileId: 'desc' }],
     distinct: ['generationId'],
   });
+  const probes = await tx.retrievalProbe.findMany({
+    where: { tenantId: tenant, generationId: { in: live }, recallBp: { not: null } },
+    omit: { vectors: true },
+  });
   const fits = await tx.etlFit.findMany({
     where: { tenantId: tenant, collectionId: { in: ids } },
     orderBy: [{ collectionId: 'asc' }, { fitId: 'desc' }],
@@ -98,6 +117,7 @@ export async function collectionViews(
         lastCompleteScanAt: time(lastScan),
       },
       lastReconcile: last === undefined ? undefined : reconcileOf(last),
+      lastProbe: probeOf(probes.find((one) => one.generationId === row.liveGenerationId)),
       createdAt: row.createdAt.toISOString(),
       updatedAt: row.updatedAt.toISOString(),
     });

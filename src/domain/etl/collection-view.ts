@@ -133,6 +133,14 @@ const reconcileViewSchema = z.object({
   endedAt: timeSchema.optional(),
 });
 
+const probeViewSchema = z.object({
+  /** Recall@10 against exact search in basis points; below 9,500 is low. */
+  recallBp: z.int(),
+  /** Probes in a row that were low. */
+  lowInARow: z.int(),
+  probedAt: timeSchema,
+});
+
 export const collectionViewSchema = z
   .object({
     id: collectionIdSchema,
@@ -165,6 +173,8 @@ export const collectionViewSchema = z
     }),
     /** Of the live generation. */
     lastReconcile: reconcileViewSchema.optional(),
+    /** Of the live generation: how much of the exact answer its index finds. */
+    lastProbe: probeViewSchema.optional(),
     createdBy: z.string(),
     createdAt: timeSchema,
     updatedAt: timeSchema,
