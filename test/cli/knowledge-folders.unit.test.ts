@@ -62,13 +62,24 @@ describe('etl source add folder', () => {
     expect(refused.err).toContain('--upload');
   });
 
-  it('looks again at a folder that is a source already, whether or not a scan runs', async () => {
+  it('looks again at a folder that is a source already, once a scan that runs is over', async () => {
+    world.api['GET /v1/sources'] = ok(page(source({ config: { path: folder } })));
+    let asked = 0;
+    world.api['POST /v1/sources/src_1:scan'] = () =>
+      ++asked < 4 ? problem(409, 'SCAN_RUNNING') : { status: 202, body: {} };
+    const again = await add('--name', 'docs');
+    expect(again.code).toBe(0);
+    expect(asked).toBe(4);
+    expect(again.out).toContain('Known source docs');
+    expect(world.asked.map(({ call }) => call)).not.toContain('POST /v1/sources');
+  });
+
+  it('does not wait for ever for a scan that waits for a decision', async () => {
     world.api['GET /v1/sources'] = ok(page(source({ config: { path: folder } })));
     world.api['POST /v1/sources/src_1:scan'] = problem(409, 'SCAN_RUNNING');
     const again = await add('--name', 'docs');
     expect(again.code).toBe(0);
-    expect(again.out).toContain('Known source docs');
-    expect(world.asked.map(({ call }) => call)).not.toContain('POST /v1/sources');
+    expect(again.err).toContain('next: anneal etl source watch handbook');
   });
 
   it('refuses the name of another source', async () => {

@@ -45,6 +45,9 @@ async function requireFolder(path: string): Promise<void> {
   if (!found.isDirectory()) throw new UsageError(`${path} is not a folder.`);
 }
 
+const SCAN_TRIES = 20;
+const SCAN_PAUSE_MS = 500;
+
 /** Everything that the steps of one command need. */
 interface Plan {
   session: Session;
@@ -96,12 +99,21 @@ async function createSource(plan: Plan): Promise<SourceFacts> {
   }
 }
 
-/** A source that exists is looked at again. One whose scan is on its way already is fine. */
+/**
+ * A source that exists is looked at again. A scan that runs may have passed what changed since: it is waited for, up to
+ * a limit, and the next one asked for.
+ */
 async function scanAgain({ session }: Plan, source: SourceFacts): Promise<void> {
-  try {
-    await session.send({ method: 'POST', path: `/v1/sources/${source.id}:scan` });
-  } catch (error) {
-    if (!(error instanceof RefusedError) || !isRunning(error)) throw error;
+  const path = `/v1/sources/${source.id}:scan`;
+  for (let left = SCAN_TRIES; ; left--) {
+    try {
+      await session.send({ method: 'POST', path });
+      return;
+    } catch (error) {
+      if (!(error instanceof RefusedError) || !isRunning(error)) throw error;
+      if (left === 0) return;
+      await session.deps.pause(SCAN_PAUSE_MS);
+    }
   }
 }
 
