@@ -203,7 +203,7 @@ test('a decision is one row of another person, in time, about a generation that 
       reason: 'reads well',
       ...more,
     });
-  const refused = (code: string) => expect.objectContaining({ code });
+  const refused = (code: string): unknown => expect.objectContaining({ code });
   await expect(decide()).rejects.toEqual(refused('ILLEGAL_TRANSITION'));
   const ask = (decisionMs: number) =>
     reembeds.askDecision(callerOf(t), building, { reason: 'gate INCONCLUSIVE', decisionMs });
