@@ -1,4 +1,4 @@
-import { PlatformError } from '../../domain/errors.js';
+import { PlatformError } from '../domain/errors.js';
 
 /** What was found. @throws NOT_FOUND where nothing was */
 export async function findOrRefuse<T>(found: Promise<T | undefined>, what: string): Promise<T> {
