@@ -5,38 +5,14 @@ import {
   type IngestBatchInput,
   type IngestBatchResult,
 } from '../../src/domain/etl/contract.js';
-import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
+import { workflowBench } from '../support/workflow-bench.js';
 import { BatchWorld, textOf } from './batch-world.js';
 
-let temporal: TestTemporal;
-let workers: { stop: () => Promise<void> };
+const bench = workflowBench(new BatchWorld(), (one) => one.activities());
 let world: BatchWorld;
 let batches = 0;
-
-/** The activities of whichever world the test at hand has. */
-const current: Record<string, (input: unknown) => Promise<unknown>> = new Proxy(
-  {},
-  {
-    get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
-  },
-);
-const activities = Object.fromEntries(
-  Object.keys(new BatchWorld().activities()).map((name) => [
-    name,
-    (input: unknown) => current[name]?.(input),
-  ]),
-);
-
-beforeAll(async () => {
-  temporal = await connectTestTemporal();
-  workers = await temporal.startWorkers(activities);
-}, 90_000);
-afterAll(async () => {
-  await workers.stop();
-  await temporal.stop();
-});
 beforeEach(() => {
-  world = new BatchWorld();
+  world = bench.use(new BatchWorld());
 });
 
 async function run(batchId = `bat_${(batches += 1)}`) {
@@ -44,7 +20,7 @@ async function run(batchId = `bat_${(batches += 1)}`) {
     ...{ tenant: world.tenant, sourceId: 'src_1', batchId },
     limits: { ...defaultBatchLimits, retryIntervalMs: 50, maxAttempts: 3 },
   };
-  const handle = await temporal.client.workflow.start('ingestBatch', {
+  const handle = await bench.temporal().client.workflow.start('ingestBatch', {
     taskQueue: 'orchestration',
     workflowId: etlWorkflowId(world.tenant, batchId),
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',

@@ -9,37 +9,13 @@ import {
   type ScanSourceResult,
 } from '../../src/domain/etl/contract.js';
 import { eventually } from '../support/eventually.js';
-import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
+import { workflowBench } from '../support/workflow-bench.js';
 import { BatchWorld, textOf } from './batch-world.js';
 
-let temporal: TestTemporal;
-let workers: { stop: () => Promise<void> };
+const bench = workflowBench(new BatchWorld(), (one) => one.activities());
 let world: BatchWorld;
-
-/** The activities of whichever world the test at hand has. */
-const current: Record<string, (input: unknown) => Promise<unknown>> = new Proxy(
-  {},
-  {
-    get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
-  },
-);
-const activities = Object.fromEntries(
-  Object.keys(new BatchWorld().activities()).map((name) => [
-    name,
-    (input: unknown) => current[name]?.(input),
-  ]),
-);
-
-beforeAll(async () => {
-  temporal = await connectTestTemporal();
-  workers = await temporal.startWorkers(activities);
-}, 90_000);
-afterAll(async () => {
-  await workers.stop();
-  await temporal.stop();
-});
 beforeEach(() => {
-  world = new BatchWorld();
+  world = bench.use(new BatchWorld());
 });
 
 const listed = (from: number, count: number) =>
@@ -59,7 +35,7 @@ async function scan(limits: Partial<ScanLimits> = {}) {
     ...{ tenant: world.tenant, scanId, sourceId: 'src_1' },
     limits: { ...defaultScanLimits, retryIntervalMs: 20, maxAttempts: 2, ...limits },
   };
-  const handle = await temporal.client.workflow.start('scanSource', {
+  const handle = await bench.temporal().client.workflow.start('scanSource', {
     taskQueue: 'orchestration',
     workflowId: etlWorkflowId(world.tenant, scanId),
     args: [input],
@@ -78,8 +54,9 @@ describe('scanSource', () => {
     const { handle, result } = await scan({ pagesPerRun: 3 });
     expect(await result()).toMatchObject({ state: 'APPLIED', pages: 7, entries: 70, upserts: 70 });
     expect(world.pageCursors).toEqual([undefined, '1', '2', '3', '4', '5', '6']);
-    const { events } = await temporal.client.workflow
-      .getHandle(handle.workflowId, handle.firstExecutionRunId)
+    const { events } = await bench
+      .temporal()
+      .client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId)
       .fetchHistory();
     // Six a page; start, look-up of the intent and continue-as-new are eleven.
     expect(events?.length).toBeLessThanOrEqual(3 * 6 + 11);
@@ -119,7 +96,7 @@ describe('scanSource', () => {
     world.scanDecision = 'DISCARD';
     await refused.wake();
     expect(await refused.result()).toMatchObject({ state: 'DISCARDED', deletes: 0 });
-    world = new BatchWorld();
+    world = bench.use(new BatchWorld());
     world.pages = pagesOf(1, 70);
     world.scanKnown = 100;
     const late = await scan({ decisionMs: 500 });
@@ -135,7 +112,7 @@ describe('scanSource', () => {
 
 describe('care of a generation', () => {
   const start = (workflowType: string, input: Record<string, unknown>, id: string) =>
-    temporal.client.workflow.start(workflowType, {
+    bench.temporal().client.workflow.start(workflowType, {
       taskQueue: 'orchestration',
       workflowId: etlWorkflowId(world.tenant, id),
       args: [{ tenant: world.tenant, generationId: 'gen_1', limits: defaultCareLimits, ...input }],

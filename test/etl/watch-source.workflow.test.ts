@@ -6,37 +6,13 @@ import {
   type WatchSourceInput,
 } from '../../src/domain/etl/contract.js';
 import { eventually } from '../support/eventually.js';
-import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
+import { workflowBench } from '../support/workflow-bench.js';
 import { BatchWorld, textOf } from './batch-world.js';
 
-let temporal: TestTemporal;
-let workers: { stop: () => Promise<void> };
+const bench = workflowBench(new BatchWorld(), (one) => one.activities());
 let world: BatchWorld;
-
-/** The activities of whichever world the test at hand has. */
-const current: Record<string, (input: unknown) => Promise<unknown>> = new Proxy(
-  {},
-  {
-    get: (_target, name) => (world.activities() as Record<string, unknown>)[String(name)],
-  },
-);
-const activities = Object.fromEntries(
-  Object.keys(new BatchWorld().activities()).map((name) => [
-    name,
-    (input: unknown) => current[name]?.(input),
-  ]),
-);
-
-beforeAll(async () => {
-  temporal = await connectTestTemporal();
-  workers = await temporal.startWorkers(activities);
-}, 90_000);
-afterAll(async () => {
-  await workers.stop();
-  await temporal.stop();
-});
 beforeEach(() => {
-  world = new BatchWorld();
+  world = bench.use(new BatchWorld());
 });
 
 const quick: WatchLimits = {
@@ -57,7 +33,7 @@ async function watch(limits: Partial<WatchLimits> = {}) {
   const workflowId = etlWorkflowId(world.tenant, sourceId);
   const start = { taskQueue: 'orchestration', workflowId, args: [input] };
   const wake = () =>
-    temporal.client.workflow.signalWithStart('watchSource', {
+    bench.temporal().client.workflow.signalWithStart('watchSource', {
       ...start,
       signal: 'changesRecorded',
       signalArgs: [],
@@ -67,12 +43,12 @@ async function watch(limits: Partial<WatchLimits> = {}) {
   const end = async () => {
     world.sourceState = 'DELETED';
     await wake();
-    return (await temporal.client.workflow.getHandle(workflowId).result()) as {
+    return (await bench.temporal().client.workflow.getHandle(workflowId).result()) as {
       state: string;
       counts: Record<string, number>;
     };
   };
-  return { wake, end, first, handle: temporal.client.workflow.getHandle(workflowId) };
+  return { wake, end, first, handle: bench.temporal().client.workflow.getHandle(workflowId) };
 }
 
 const isSettled = (states: Record<string, number>) =>
@@ -161,8 +137,9 @@ describe('watchSource', () => {
       batch: { ...quick.batch, maxDocuments: 2 },
     });
     await isSettled({ LIVE: 40 });
-    const { events } = await temporal.client.workflow
-      .getHandle(first.workflowId, first.signaledRunId)
+    const { events } = await bench
+      .temporal()
+      .client.workflow.getHandle(first.workflowId, first.signaledRunId)
       .fetchHistory();
     const all = events ?? [];
     const count = (

@@ -3,7 +3,7 @@ import { datasetContractViewSchema } from '../../domain/datasets/contract.js';
 import { contractIdSchema, nameSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `GET /v1/datasets/{name}/contracts/{id}`. */
 export const getDatasetContract = (deps: DatasetsRouteDeps) =>

@@ -3,7 +3,7 @@ import { publicationViewSchema } from '../../domain/datasets/contract.js';
 import { publicationIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `GET /v1/publications/{id}`: state, and counts per rule once there are any. */
 export const getPublication = (deps: DatasetsRouteDeps) =>

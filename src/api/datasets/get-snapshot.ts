@@ -3,7 +3,7 @@ import { snapshotViewSchema } from '../../domain/datasets/contract.js';
 import { digestSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `GET /v1/snapshots/{id}`: the manifest of a snapshot by its content address. */
 export const getSnapshot = (deps: DatasetsRouteDeps) =>

@@ -9,38 +9,16 @@ import { exceedsRejectShare } from '../../domain/datasets/reject-share.js';
 import { PlatformError } from '../../domain/errors.js';
 import { nameSchema } from '../../domain/ids.js';
 import type { StoredArtifact } from '../../domain/artifacts.js';
-import { fieldErrors } from '../problem.js';
+import { parseUploadOptions } from '../parse-upload-options.js';
 import { route, type RouteRequest } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 import { receiveUpload } from '../receive-upload.js';
 
 /** Ragged rows that a refusal lists. */
 const LISTED_ROWS = 20;
-
-/** The form's field `options`. @throws INVALID_REQUEST with every wrong field below `/options` */
-function parseOptions(text: string): PublicationOptions {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    throw new PlatformError('INVALID_REQUEST', 'The field options is not valid JSON.', {
-      errors: [{ pointer: '/options', code: 'invalid_json' }],
-    });
-  }
-  const parsed = publicationOptionsSchema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const errors = fieldErrors(parsed.error, ['options']);
-  throw new PlatformError(
-    'INVALID_REQUEST',
-    `${errors.length} field(s) of the request are wrong.`,
-    {
-      errors,
-    },
-  );
-}
 
 /** Refuses a file that would not be read as meant, before any work is started. */
 async function inspect(
@@ -84,7 +62,7 @@ async function receive(
     deadlineMs: deps.uploadDeadlineMs,
     signal: request.signal,
     onFile: async (text, body) => {
-      const options = parseOptions(text);
+      const options = parseUploadOptions(publicationOptionsSchema, text);
       const asked = { dataset: request.params.name, options };
       const { plan, contract } = await deps.planPublication(tenant, asked);
       const place = { tenantId: tenant, scope, name: 'file' };

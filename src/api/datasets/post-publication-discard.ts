@@ -5,7 +5,7 @@ import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `POST /v1/publications/{id}:discard`: ends a quarantined batch without a snapshot. */
 export const postPublicationDiscard = (deps: DatasetsRouteDeps) =>

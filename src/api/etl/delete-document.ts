@@ -3,7 +3,7 @@ import { recordedSchema } from '../../domain/etl/document-requests.js';
 import { documentIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `DELETE /v1/documents/{id}` */
 export const deleteDocument = (deps: EtlRouteDeps) =>

@@ -3,7 +3,7 @@ import { collectionViewSchema } from '../../domain/etl/collection-view.js';
 import { collectionIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `GET /v1/collections/{id}` */
 export const getCollection = (deps: EtlRouteDeps) =>

@@ -3,7 +3,7 @@ import { watchedSourceSchema } from '../../domain/etl/collection-view.js';
 import { sourceIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `GET /v1/sources/{id}` */
 export const getSource = (deps: EtlRouteDeps) =>

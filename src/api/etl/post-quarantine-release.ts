@@ -1,29 +1,11 @@
-import { z } from 'zod';
-import {
-  quarantineDecisionSchema,
-  quarantineViewSchema,
-} from '../../domain/etl/document-requests.js';
-import { quarantineItemIdSchema } from '../../domain/ids.js';
-import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
+import { quarantineDecisionRoute } from './quarantine-decision-route.js';
 
 /** `POST /v1/quarantine/{id}:release` */
 export const postQuarantineRelease = (deps: EtlRouteDeps) =>
-  route({
-    method: 'post',
-    path: '/v1/quarantine/{id}:release',
-    operation: 'quarantine.release',
+  quarantineDecisionRoute(deps, {
+    verb: 'release',
     summary: 'Let a quarantined document through',
     description: 'Only where a gate about content stopped it; access reasons stay closed.',
-    permission: 'etl:steward',
-    params: z.strictObject({ id: quarantineItemIdSchema }),
-    body: quarantineDecisionSchema,
-    response: { status: 200, schema: quarantineViewSchema, description: 'The item.' },
-    problems: ['NOT_RELEASABLE', 'ILLEGAL_TRANSITION'],
-    example: {
-      params: { id: 'qua_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' },
-      body: { reason: 'checked with the owner of the source' },
-    },
-    handle: ({ caller, params, body }) =>
-      deps.decideItem(caller, params.id, { verb: 'release', reason: body.reason }),
+    problems: ['NOT_RELEASABLE'],
   });

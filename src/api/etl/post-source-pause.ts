@@ -1,25 +1,6 @@
-import { z } from 'zod';
-import { sourceViewSchema } from '../../domain/etl/collection-view.js';
-import { sourceIdSchema } from '../../domain/ids.js';
-import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
+import { sourceMoveRoute } from './source-move-route.js';
 
 /** `POST /v1/sources/{id}:pause` */
 export const postSourcePause = (deps: EtlRouteDeps) =>
-  route({
-    method: 'post',
-    path: '/v1/sources/{id}:pause',
-    operation: 'sources.pause',
-    summary: 'Pause a source',
-    permission: 'etl:write',
-    params: z.strictObject({ id: sourceIdSchema }),
-    body: z.strictObject({ reason: z.string().min(1).max(1_000) }),
-    response: { status: 200, schema: sourceViewSchema, description: 'The source.' },
-    problems: ['ILLEGAL_TRANSITION'],
-    example: {
-      params: { id: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' },
-      body: { reason: 'maintenance of the share' },
-    },
-    handle: ({ caller, params, body }) =>
-      deps.moveSource(caller, params.id, { to: 'PAUSED', reason: body.reason }),
-  });
+  sourceMoveRoute(deps, { verb: 'pause', to: 'PAUSED', summary: 'Pause a source' });

@@ -4,7 +4,7 @@ import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** `POST /v1/sources/{id}:scan` */
 export const postSourceScan = (deps: EtlRouteDeps) =>

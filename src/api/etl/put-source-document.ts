@@ -9,31 +9,11 @@ import {
 } from '../../domain/etl/document-requests.js';
 import { mediaTypeOf } from '../../domain/etl/media-type-of.js';
 import { sourceIdSchema } from '../../domain/ids.js';
-import { fieldErrors } from '../problem.js';
+import { parseUploadOptions } from '../parse-upload-options.js';
 import { receiveUpload, type UploadPart } from '../receive-upload.js';
 import { route, type RouteRequest } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
-import { findOrRefuse } from './find-or-refuse.js';
-
-/** The form's field `options`. @throws INVALID_REQUEST with every wrong field below `/options` */
-function parseOptions(text: string): PushDocument {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    throw new PlatformError('INVALID_REQUEST', 'The field options is not valid JSON.', {
-      errors: [{ pointer: '/options', code: 'invalid_json' }],
-    });
-  }
-  const parsed = pushDocumentSchema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const errors = fieldErrors(parsed.error, ['options']);
-  throw new PlatformError(
-    'INVALID_REQUEST',
-    `${errors.length} field(s) of the request are wrong.`,
-    { errors },
-  );
-}
+import { findOrRefuse } from '../find-or-refuse.js';
 
 /** What the file is. @throws UNSUPPORTED_MEDIA_TYPE before a byte of it is stored */
 function typeOf(options: PushDocument, part: UploadPart) {
@@ -72,7 +52,7 @@ async function receive(
     deadlineMs: deps.uploadDeadlineMs,
     signal: request.signal,
     onFile: async (text, body, part) => {
-      const options = parseOptions(text);
+      const options = parseUploadOptions(pushDocumentSchema, text);
       const mediaType = typeOf(options, part);
       const file = await deps.artifacts.put({ tenantId, body, maxBytes: MAX_DOCUMENT_BYTES });
       return { options, mediaType, file };
@@ -96,7 +76,12 @@ export const putSourceDocument = (deps: EtlRouteDeps) =>
       limitBytes: MAX_DOCUMENT_BYTES,
     },
     response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
-    problems: ['SOURCE_CONFIG_INVALID', 'SOURCE_PAUSED', 'DOCUMENT_SUPPRESSED', 'DEADLINE_EXCEEDED'],
+    problems: [
+      'SOURCE_CONFIG_INVALID',
+      'SOURCE_PAUSED',
+      'DOCUMENT_SUPPRESSED',
+      'DEADLINE_EXCEEDED',
+    ],
     example: { params: { id: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, body: { key: 'guide.md' } },
     handle: async (request) => {
       const { principal, params } = request;
