@@ -36,6 +36,7 @@ import type { EtlRouteDeps } from '../api/etl/index.js';
 import type { RetrievalRouteDeps } from '../api/retrieval/index.js';
 import type { Links } from '../api/started.js';
 import type { Config } from '../config.js';
+import { rebuildSchema } from '../domain/etl/generation-decision.js';
 import { reembedCollectionStart } from '../domain/etl/reembed-contract.js';
 import { hookKey } from '../domain/etl/webhook-signature.js';
 import { formatId } from '../domain/ids.js';
@@ -162,7 +163,16 @@ const careActivities = ({ db, config }: Parts, etl: EtlDeps) => ({
     findGeneration: etl.reconciles.findGeneration,
     embedder: etl.embedder,
   }),
-  ...createProbeActivities({ ...createRetrievalProbes(db), sink: etl.sink }),
+  ...createProbeActivities({
+    ...createRetrievalProbes(db),
+    rebuild: (caller, collectionId) =>
+      createEtlGenerationMoves(db, { reembedCollection: reembedCollectionStart }).rebuild(
+        caller,
+        collectionId,
+        rebuildSchema.parse({}),
+      ),
+    sink: etl.sink,
+  }),
 });
 
 /** The activities of `etl` and `retrieval` in a worker, with the children and threads that they need. */

@@ -1,4 +1,5 @@
 import { createEtlCanaries } from '../../src/adapters/postgres/etl-canaries.js';
+import { createEtlGenerationMoves } from '../../src/adapters/postgres/etl-collection-moves.js';
 import { createEtlCollectionStore } from '../../src/adapters/postgres/etl-collections.js';
 import { createEtlDueWork } from '../../src/adapters/postgres/etl-due-work.js';
 import { createEtlHealth } from '../../src/adapters/postgres/etl-health.js';
@@ -9,6 +10,7 @@ import { createScheduleLoop } from '../../src/activities/etl/schedule-loop.js';
 import { createCareActivities } from '../../src/activities/etl/index.js';
 import { createProbeActivities } from '../../src/activities/retrieval/index.js';
 import { defaultCareLimits } from '../../src/domain/etl/contract.js';
+import { reembedCollectionStart } from '../../src/domain/etl/reembed-contract.js';
 import { carePeriodMs, scheduleIdOf, type DueWork } from '../../src/domain/etl/due-work.js';
 import { DAY_MS, HOUR_MS } from '../../src/domain/units.js';
 import type { Embedder } from '../../src/domain/etl/embedder.js';
@@ -91,7 +93,16 @@ beforeAll(async () => {
       findGeneration: createEtlReconcileLedger(world.parts).findGeneration,
       embedder: async () => embedder,
     }),
-    ...createProbeActivities({ ...createRetrievalProbes(db), sink: async () => sink }),
+    ...createProbeActivities({
+      ...createRetrievalProbes(db),
+      rebuild: (caller, collection) =>
+        createEtlGenerationMoves(db, { reembedCollection: reembedCollectionStart }).rebuild(
+          caller,
+          collection,
+          { holdMs: 0 },
+        ),
+      sink: async () => sink,
+    }),
   });
 }, 120_000);
 afterAll(async () => {
@@ -298,7 +309,7 @@ describe('canary texts', () => {
 });
 
 describe('recall probe', () => {
-  it('keeps its vectors and its result, counts nights below 95 %, and asks nothing of an empty store', async () => {
+  it('keeps its vectors and its result, builds anew what is low twice, and asks nothing of an empty store', async () => {
     const tenant = await newTenant();
     const probe = () => runOf(tenant, 'probeGeneration', 'probeId');
     expect(await probe()).toMatchObject({ state: 'SKIPPED' });
@@ -321,20 +332,33 @@ describe('recall probe', () => {
     indexFinds = (count) => count;
     expect(await probe()).toMatchObject({ state: 'DONE', recallBp: 10_000 });
     indexFinds = (count) => count - 1;
+    const building = () =>
+      ask(
+        `select g.embed_fp, i.workflow_type from etl_generation g join intent i on i.tenant_id = g.tenant_id
+           and i.workflow_id = 'etl/' || g.tenant_id || '/' || g.generation_id
+         where g.tenant_id = $1 and g.state = 'BUILDING'`,
+        tenant,
+      );
     expect(await probe()).toMatchObject({ state: 'DONE', recallBp: 9_000 });
+    expect(await building()).toEqual([]);
     expect(await probe()).toMatchObject({ state: 'DONE', recallBp: 9_000 });
+    expect(await building()).toEqual([
+      { embed_fp: 'sha256:fp', workflow_type: 'reembedCollection' },
+    ]);
+    expect(await probe()).toMatchObject({ state: 'DONE', recallBp: 9_000 });
+    expect(await building()).toHaveLength(1);
     const rows = await ask(
       `select recall_bp, low_in_a_row, length(vectors) as bytes from retrieval_probe where tenant_id = $1`,
       tenant,
     );
     // Twelve vectors of the first night, asked again in the second and filled up with the same twelve in each.
-    expect(rows).toMatchObject([{ recall_bp: 9_000, low_in_a_row: 2 }]);
+    expect(rows).toMatchObject([{ recall_bp: 9_000, low_in_a_row: 3 }]);
     expect(Number(rows[0]?.bytes) % (hash384Dims * 4)).toBe(0);
     const health = await createEtlHealth(world.database.worker).readHealth(tenant);
     expect(health.sinks).toMatchObject([{ sink: 'lancedb', recallAt10: 0.9 }]);
     const collections = createEtlCollectionStore(world.database.api);
     expect(await collections.findCollection(tenant, collectionId)).toMatchObject({
-      lastProbe: { recallBp: 9_000, lowInARow: 2 },
+      lastProbe: { recallBp: 9_000, lowInARow: 3 },
     });
   }, 60_000);
 });

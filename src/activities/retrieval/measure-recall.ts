@@ -1,4 +1,5 @@
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { PlatformError } from '../../domain/errors.js';
 import type { GenerationFacts } from '../../domain/etl/ledger.js';
 import { accessFilter, type VectorSink } from '../../domain/etl/vector-sink.js';
 import type { Caller } from '../../domain/events/change.js';
@@ -6,7 +7,7 @@ import { workflowCaller } from '../run-of.js';
 import { probeRecall } from './probe-recall.js';
 
 /** What a probe of a generation begins with. */
-export interface ProbeFacts {
+interface ProbeFacts {
   generation: GenerationFacts;
   /** Vectors of earlier probes; fewer than 200 are filled up from rows. */
   vectors: Float32Array[];
@@ -26,6 +27,8 @@ export interface ProbeDeps {
     generationId: string,
     probe: { vectors: readonly Float32Array[]; recallBp: number; low: boolean },
   ) => Promise<{ lowInARow: number }>;
+  /** Builds the collection's live generation anew from stored text. @throws GENERATION_BUILDING, NOT_FOUND */
+  rebuild: (caller: Caller, collectionId: string) => Promise<unknown>;
   /** @throws SINK_UNKNOWN, SINK_REFUSED */
   sink: (tenant: string, generation: GenerationFacts) => Promise<VectorSink>;
 }
@@ -33,6 +36,18 @@ export interface ProbeDeps {
 /** Vectors of a probe. */
 const VECTORS = 200;
 const FETCH_ROWS = 100;
+/** Low probes in a row after which an index is built anew. */
+const REBUILD_AFTER = 2;
+
+/** An index that stays low is built anew; one that is being built already, or is live no more, is left alone. */
+async function rebuild(deps: ProbeDeps, caller: Caller, collectionId: string): Promise<void> {
+  try {
+    await deps.rebuild(caller, collectionId);
+  } catch (error) {
+    const isUnderWay = error instanceof PlatformError && error.code === 'GENERATION_BUILDING';
+    if (!isUnderWay) throw error;
+  }
+}
 
 /** Vectors of stored rows; rows that went meanwhile are left out. */
 async function vectorsOf(sink: VectorSink, rowIds: readonly string[]): Promise<Float32Array[]> {
@@ -44,7 +59,8 @@ async function vectorsOf(sink: VectorSink, rowIds: readonly string[]): Promise<F
 }
 
 /**
- * Recall@10 of a generation's index against exact search, over the same 200 vectors every night (etl.md §11).
+ * Recall@10 of a generation's index against exact search, over the same 200 vectors every night (etl.md §11). Low twice in
+ * a row: the generation is built anew.
  * @returns null where there is nothing to ask about
  * @throws SINK_UNAVAILABLE (retryable), NOT_FOUND
  */
@@ -68,7 +84,10 @@ export const createMeasureRecall =
       if (probed === undefined) return null;
       const { recallBp, asked, low } = probed;
       const probe = { vectors, recallBp, low };
-      const { lowInARow } = await deps.saveProbe(workflowCaller(tenant), generationId, probe);
+      const caller = workflowCaller(tenant);
+      const { lowInARow } = await deps.saveProbe(caller, generationId, probe);
+      const { state, collectionId } = facts.generation;
+      if (lowInARow >= REBUILD_AFTER && state === 'LIVE') await rebuild(deps, caller, collectionId);
       return { recallBp, asked, lowInARow };
     } finally {
       clearInterval(beating);

@@ -6,7 +6,7 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../units.js';
 import { defaultCareLimits, type CareLimits } from './contract.js';
 
 /** Work by the clock: on a source (`scan`), or on a generation (all others). */
-export type DueKind = 'scan' | CareKind;
+type DueKind = 'scan' | CareKind;
 /** Work on a generation. */
 export type CareKind = 'reconcile' | 'compaction' | 'probe' | 'canary';
 
