@@ -37,6 +37,33 @@ function mix(value: number): number {
   return hash ^ (hash >>> 16);
 }
 
+// Ones are counted eight bits at a time: a table holds, for each byte, its bits as lanes of 8 bits in two numbers, and
+// the lanes are emptied before one of them can run over.
+const LANES_FULL = 255;
+const lowLanes = new Int32Array(256);
+const highLanes = new Int32Array(256);
+for (let byte = 0; byte < 256; byte++)
+  for (let bit = 0; bit < 4; bit++) {
+    lowLanes[byte] = (lowLanes[byte] ?? 0) | (((byte >>> bit) & 1) << (8 * bit));
+    highLanes[byte] = (highLanes[byte] ?? 0) | (((byte >>> (bit + 4)) & 1) << (8 * bit));
+  }
+
+/** Adds the ones of 32 bits to the lanes from `from` on. */
+function addOnes(lanes: Int32Array, from: number, bits: number): void {
+  for (let byte = 0; byte < 4; byte++) {
+    const value = (bits >>> (8 * byte)) & 0xff;
+    const at = from + 2 * byte;
+    lanes[at] = (lanes[at] ?? 0) + (lowLanes[value] ?? 0);
+    lanes[at + 1] = (lanes[at + 1] ?? 0) + (highLanes[value] ?? 0);
+  }
+}
+
+function emptyLanes(lanes: Int32Array, ones: Int32Array): void {
+  for (let bit = 0; bit < ones.length; bit++)
+    ones[bit] = (ones[bit] ?? 0) + (((lanes[bit >>> 2] ?? 0) >>> (8 * (bit & 3))) & 0xff);
+  lanes.fill(0);
+}
+
 /**
  * Simhash of a text (Charikar 2002): 64 bits, over every run of three words, each counted once per place. Texts that
  * share most of their runs differ in few bits.
@@ -44,20 +71,20 @@ function mix(value: number): number {
  */
 export function simhash(text: string): bigint {
   const words = wordHashes(text);
-  const counts = new Int32Array(64);
-  const last = Math.max(1, words.length - SHINGLE_WORDS + 1);
-  for (let at = 0; at < last && words.length > 0; at++) {
+  const lanes = new Int32Array(16);
+  const ones = new Int32Array(64);
+  const runs = words.length === 0 ? 0 : Math.max(1, words.length - SHINGLE_WORDS + 1);
+  for (let at = 0; at < runs; at++) {
     let shingle = 0;
     for (let next = at; next < Math.min(words.length, at + SHINGLE_WORDS); next++)
       shingle = mix(Math.imul(shingle, 31) + (words[next] ?? 0));
-    const low = mix(shingle ^ GOLDEN);
-    for (let bit = 0; bit < 32; bit++) {
-      counts[bit] = (counts[bit] ?? 0) + ((low >>> bit) & 1) * 2 - 1;
-      counts[bit + 32] = (counts[bit + 32] ?? 0) + ((shingle >>> bit) & 1) * 2 - 1;
-    }
+    addOnes(lanes, 0, mix(shingle ^ GOLDEN));
+    addOnes(lanes, 8, shingle);
+    if ((at + 1) % LANES_FULL === 0) emptyLanes(lanes, ones);
   }
+  emptyLanes(lanes, ones);
   let bits = 0n;
-  for (let bit = 63; bit >= 0; bit--) bits = (bits << 1n) | ((counts[bit] ?? 0) > 0 ? 1n : 0n);
+  for (let bit = 63; bit >= 0; bit--) bits = (bits << 1n) | ((ones[bit] ?? 0) * 2 > runs ? 1n : 0n);
   return BigInt.asIntN(64, bits);
 }
 
