@@ -55,6 +55,8 @@ interface Admitted {
 interface Batch {
   documents: Admitted[];
   earlierMs: number;
+  /** Children that died over the one document, each by itself and not by a limit of ours. */
+  crashes?: number | undefined;
   pagesFile?: string | undefined;
   pagesBytes: number;
 }
@@ -159,11 +161,12 @@ function killedRefusal(cause: KillCause, limits: ParseLimits, elapsedMs: number)
 /** The document that was in the hands of a child when it died goes alone next; the others go on without it. */
 function bisect(batch: Batch, index: number): Batch[] {
   const { documents } = batch;
-  const parts = [documents.slice(0, index), documents.slice(index, index + 1)];
-  parts.push(documents.slice(index + 1));
-  return parts
-    .filter((part) => part.length > 0)
-    .map((part) => ({ documents: part, earlierMs: 0, pagesBytes: 0 }));
+  const fresh = { earlierMs: 0, pagesBytes: 0 };
+  return [
+    { ...fresh, documents: documents.slice(0, index) },
+    { ...fresh, documents: documents.slice(index, index + 1), crashes: 1 },
+    { ...fresh, documents: documents.slice(index + 1) },
+  ].filter((part) => part.documents.length > 0);
 }
 
 /** The work of one call of `parse`, shared by the slots. */
@@ -318,6 +321,14 @@ class ParserPool {
     if (pagesBytes > batch.pagesBytes && end.cause !== 'wall') {
       const { pagesFile } = task;
       call.queue.unshift({ documents: [only], earlierMs: elapsedMs, pagesFile, pagesBytes });
+      return true;
+    }
+    const { crashes = 0 } = batch;
+    if (end.cause === 'crash' && crashes === 0) {
+      // Once may be the machine's doing, which kills whom it likes where memory is short.
+      const { pagesFile } = task;
+      const again = { documents: [only], earlierMs: elapsedMs, pagesFile, pagesBytes };
+      call.queue.unshift({ ...again, crashes: 1 });
       return true;
     }
     const refused = killedRefusal(end.cause, this.#limits, elapsedMs);
