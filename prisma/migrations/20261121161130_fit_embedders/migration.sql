@@ -29,18 +29,17 @@ CREATE TABLE "etl_generation_decision" (
     CONSTRAINT "etl_generation_decision_pkey" PRIMARY KEY ("tenant_id","generation_id")
 );
 
-DO $$
-DECLARE t text;
-BEGIN
-  FOREACH t IN ARRAY ARRAY['etl_fit', 'etl_generation_decision'] LOOP
-    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
-    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
-    EXECUTE format($p$CREATE POLICY tenant_isolation ON %I
-      USING (tenant_id = nullif(current_setting('app.tenant', true), ''))
-      WITH CHECK (tenant_id = nullif(current_setting('app.tenant', true), ''))$p$, t);
-    EXECUTE format('GRANT SELECT ON %I TO anneal_api, anneal_worker', t);
-  END LOOP;
-END $$;
+ALTER TABLE etl_fit ENABLE ROW LEVEL SECURITY;
+ALTER TABLE etl_fit FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON etl_fit
+  USING (tenant_id = nullif(current_setting('app.tenant', true), ''))
+  WITH CHECK (tenant_id = nullif(current_setting('app.tenant', true), ''));
+ALTER TABLE etl_generation_decision ENABLE ROW LEVEL SECURITY;
+ALTER TABLE etl_generation_decision FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON etl_generation_decision
+  USING (tenant_id = nullif(current_setting('app.tenant', true), ''))
+  WITH CHECK (tenant_id = nullif(current_setting('app.tenant', true), ''));
+GRANT SELECT ON etl_fit, etl_generation_decision TO anneal_api, anneal_worker;
 GRANT INSERT ON etl_fit, etl_generation_decision TO anneal_api;
 GRANT UPDATE ON etl_fit TO anneal_worker;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON etl_generation_decision

@@ -17,7 +17,7 @@ import { mutate } from './mutate.js';
 import type { EtlFit } from './generated/client.js';
 
 /** What a fit's generation is made of besides its embedder. */
-export interface FitPlan {
+interface FitPlan {
   dims: number;
   sink: string;
   lexicalSink?: string | undefined;

@@ -29,7 +29,7 @@ export interface ReembedStanding {
 }
 
 /** What the gate said. */
-export interface GateStanding {
+interface GateStanding {
   over: boolean;
   verdict: Verdict | undefined;
 }
