@@ -19,6 +19,7 @@ import type { VectorSink } from '../../src/domain/etl/vector-sink.js';
 import { eventually } from '../support/eventually.js';
 import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
 import { callerOf, collectionId, live, LedgerWorld, sourceId, upsert } from './ledger-world.js';
+import { seedFolder } from './seed-folder.js';
 
 let world: LedgerWorld;
 let temporal: TestTemporal;
@@ -27,7 +28,7 @@ let workers: { stop: () => Promise<void> };
 let twist = 0;
 let stored: { rowId: string; vector: Float32Array }[] = [];
 let indexFinds = (count: number): number => count;
-let tenants = 0;
+let runs = 0;
 
 const embedder: Embedder = {
   id: 'hash-384',
@@ -54,28 +55,7 @@ const sink = {
       .map(({ rowId }) => ({ rowId, docId: 'd', score: 1 })),
 } as unknown as VectorSink;
 
-async function newTenant(): Promise<string> {
-  const tenant = `due-${(tenants += 1)}`;
-  const { asSuperuser } = world.database;
-  await asSuperuser(
-    `insert into etl_collection (tenant_id, collection_id, name, pipeline, live_generation_id, generation_epoch, acl_default,
-       purposes, created_by) values ($1, $2, 'c', '{"chunking":{"targetChars":1200,"maxChars":1600},"piiPolicy":{}}', $3, 1,
-       '{group:staff}', '{support}', 'prn_x')`,
-    [tenant, collectionId, live],
-  );
-  await asSuperuser(
-    `insert into etl_generation (tenant_id, generation_id, collection_id, embedder, embed_spec, embed_fp, dims, sink, state,
-       created_by) values ($1, $2, $3, 'hash-384', '{}', 'sha256:fp', 384, 'lancedb', 'LIVE', 'prn_x')`,
-    [tenant, live, collectionId],
-  );
-  await asSuperuser(
-    `insert into etl_source (tenant_id, source_id, collection_id, name, kind, config, acl, state, schedule_ms, retain_raw,
-       created_by) values ($1, $2, $3, 's', 'folder', '{"path":"/x"}', '{}', 'ACTIVE', 60000, false, 'prn_x')`,
-    [tenant, sourceId, collectionId],
-  );
-  return tenant;
-}
-
+const newTenant = (): Promise<string> => seedFolder(world);
 const ask = (sql: string, ...values: unknown[]) => world.database.asSuperuser(sql, values);
 const due = () => createEtlDueWork(world.database.worker);
 const start = (tenant: string, work: DueWork['work']) =>
@@ -274,7 +254,7 @@ describe('Schedules', () => {
 const runOf = async (tenant: string, workflowType: string, idName: string): Promise<unknown> =>
   temporal.client.workflow.execute(workflowType, {
     taskQueue: 'orchestration',
-    workflowId: `etl/${tenant}/${workflowType}-${(tenants += 1)}`,
+    workflowId: `etl/${tenant}/${workflowType}-${(runs += 1)}`,
     args: [{ tenant, [idName]: 'x', generationId: live, limits: defaultCareLimits }],
   });
 
@@ -361,81 +341,4 @@ describe('recall probe', () => {
       lastProbe: { recallBp: 9_000, lowInARow: 3 },
     });
   }, 60_000);
-});
-
-describe('health', () => {
-  const healthOf = (tenant: string) => createEtlHealth(world.database.worker).readHealth(tenant);
-
-  it('says what waits, how old it is, and how long a scan is overdue', async () => {
-    const tenant = await newTenant();
-    await world.ledger.recordChanges(callerOf(tenant), sourceId, [
-      upsert('a', 'v1'),
-      upsert('a', 'v2'),
-      upsert('b', 'v1'),
-    ]);
-    await ask(
-      `update etl_change_event set received_at = now() - interval '400 seconds' where tenant_id = $1 and source_version = 'v2'`,
-      tenant,
-    );
-    await ask(
-      `update etl_source set last_complete_scan_at = now() - interval '150 seconds' where tenant_id = $1`,
-      tenant,
-    );
-    const [source] = (await healthOf(tenant)).sources;
-    expect(source).toMatchObject({ sourceKind: 'folder', backlog: 2 });
-    expect(source?.oldestUnappliedSeconds).toBeGreaterThanOrEqual(400);
-    expect(source?.scanAgeSeconds).toBeGreaterThanOrEqual(150);
-    expect(source?.scanAgeRatio).toBeGreaterThanOrEqual(2.5);
-    await ask(`update etl_source set state = 'PAUSED' where tenant_id = $1`, tenant);
-    expect((await healthOf(tenant)).sources[0]?.scanAgeRatio).toBeUndefined();
-  });
-
-  it('says how old a write in doubt is, and what the newest reconcile found', async () => {
-    const tenant = await newTenant();
-    await ask(
-      `insert into etl_intent (tenant_id, intent_id, generation_id, doc_id, rev, fence, batch_id, row_ids, add_row_ids,
-         delete_row_ids, state, created_at)
-       values ($1, 'wri_1', $2, gen_random_uuid(), 1, 1, 'bat_1', '{}', '{}', '{}', 'OPEN', now() - interval '2 hours')`,
-      ...[tenant, live],
-    );
-    const reconciled = (id: string, orphans: number, missing: number) =>
-      ask(
-        `insert into etl_reconcile (tenant_id, reconcile_id, generation_id, state, orphan_rows, missing_rows, requested_by)
-         values ($1, $2, $3, 'DONE', $4, $5, 'prn_x')`,
-        ...[tenant, id, live, orphans, missing],
-      );
-    await reconciled('rec_1', 7, 8);
-    await reconciled('rec_2', 3, 1);
-    const health = await healthOf(tenant);
-    expect(health).toMatchObject({
-      openIntents: 1,
-      sinks: [{ sink: 'lancedb', orphanRows: 3, missingRows: 1 }],
-    });
-    expect(health.openIntentSeconds).toBeGreaterThanOrEqual(7_200);
-    await reconciled('rec_3', 0, 0);
-    expect((await healthOf(tenant)).sinks).toMatchObject([{ orphanRows: 0, missingRows: 0 }]);
-  });
-
-  it('a change that is applied says how long it took', async () => {
-    const tenant = await newTenant();
-    await world.ledger.recordChanges(callerOf(tenant), sourceId, [
-      upsert('a', 'v1', { changedAtMs: Date.now() - 90_000 }),
-    ]);
-    const claim = { tenant, sourceId, batchId: 'bat_lag', maxDocuments: 10, maxBytes: 1_000_000 };
-    const [claimed] = await world.ledger.claimBatch(claim);
-    if (claimed === undefined) throw new Error('nothing was claimed');
-    await ask(
-      `update etl_change_event set received_at = now() - interval '30 seconds' where tenant_id = $1`,
-      tenant,
-    );
-    const { docId, fence } = claimed;
-    const settled = await world.ledger.settleAccess(tenant, 'bat_lag', [
-      { docId, fence, acl: ['public'], aclHash: 'x' },
-    ]);
-    expect(settled).toMatchObject([
-      { docId, change: { sourceKind: 'folder', changeKind: 'upsert' } },
-    ]);
-    expect(settled[0]?.change?.lagSeconds).toBeGreaterThanOrEqual(30);
-    expect(settled[0]?.change?.changedLagSeconds).toBeGreaterThanOrEqual(90);
-  });
 });
