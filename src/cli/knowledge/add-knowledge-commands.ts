@@ -56,8 +56,8 @@ function addCollectionCommands(etl: Command, context: { deps: CliDeps; run: Run 
     .command('create')
     .argument('<name>', 'lower-case letters, digits, hyphens')
     .usage('<name> --purpose <purpose> [options]')
-    .option('--embedder <name>', 'embedder (hash-384)')
-    .option('--sink <name>', 'vector store (lancedb)')
+    .option('--embedder <name>', 'embedder; hash-384 unless named')
+    .option('--sink <name>', 'vector store; lancedb unless named')
     .option('--acl <reader...>', 'default readers: public, user:<id>, group:<name>')
     .requiredOption('--purpose <purpose...>', 'what answers may be used for')
     .option('--key <key>', 'idempotency key; a random one where none is given');
@@ -99,8 +99,8 @@ function addSourceCommands(etl: Command, context: { deps: CliDeps; run: Run }): 
     .argument('<path>', 'a folder of documents')
     .usage('<path> --collection <name> [options]')
     .requiredOption('--collection <name>', 'name or id of the collection')
-    .option('--name <name>', "name of the source (the folder's)")
-    .option('--acl <reader...>', "readers (the collection's default)")
+    .option('--name <name>', "name of the source; the folder's unless given")
+    .option('--acl <reader...>', "readers; the collection's unless given")
     .option('--upload', 'sends the files, also to a platform on this machine')
     .option('--csv-key <column>', 'CSV: a document per row, named by this column')
     .option('--csv-title <column>', 'CSV: the title of a row');

@@ -2,7 +2,7 @@ const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}|[\u{20000}-\u{3fffd}]/u;
 
 /** Columns of a text on a terminal: East Asian characters and pictures take two. */
-export const columnsOf = (text: string): number => {
+const columnsOf = (text: string): number => {
   let columns = 0;
   for (const letter of text)
     columns += /\p{M}/u.test(letter) ? 0 : letter > '\u007f' && WIDE.test(letter) ? 2 : 1;
