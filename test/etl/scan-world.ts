@@ -125,6 +125,8 @@ export class ScanWorld extends LedgerWorld {
         if (one.change.kind === 'delete') return [one];
         read.push(one.naturalKey);
         const file = this.folder(tenant).get(one.naturalKey);
+        if (file === undefined && (one.deleted || one.liveRev === undefined))
+          return [{ ...one, change: { ...one.change, kind: 'delete' as const } }];
         if (file === undefined) {
           gone.push({
             docId: one.docId,

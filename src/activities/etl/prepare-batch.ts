@@ -54,17 +54,26 @@ function isSameBytes(source: SourceFacts, { claimed, raw, parse }: FetchedDocume
   return hashes.raw === raw && sameWay && sameAcl;
 }
 
+/**
+ * That a document is not there proves nothing about a live one: a scan or an event does. One that was never live, or that
+ * a deletion has hidden before somebody said it was back, has nothing to keep.
+ */
+const hasNothing = ({ deleted, liveRev }: ClaimedDocument): boolean =>
+  deleted || liveRev === undefined;
+
 /** Reads a group; what is refused or unchanged is settled, what has to be parsed is answered. */
 async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly ClaimedDocument[]) {
   const changed: FetchedDocument[] = [];
   const refusals: Stopped[] = [];
   const unchanged: Parameters<EtlDeps['ledger']['settleUnchanged']>[2][number][] = [];
+  const gone: ClaimedDocument[] = [];
   const { source, scrubber, beat } = to;
   for (const claimed of group) {
     beat.signal.throwIfAborted();
     const { docId, fence, hashes } = claimed;
     const read = await readDocument(deps, { source, scrubber, signal: beat.signal }, claimed);
     if (read.kind === 'REFUSED') refusals.push(stopped(claimed, read.refusal));
+    else if (read.kind === 'GONE' && hasNothing(claimed)) gone.push(claimed);
     else if (read.kind === 'GONE')
       unchanged.push({ docId, fence, sourceToken: hashes.sourceToken ?? '' });
     else if (isSameBytes(source, read.document))
@@ -76,7 +85,21 @@ async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly Claime
       });
     else changed.push(read.document);
   }
+  await recordDeletions(deps, to, gone);
   return { changed, refusals, unchanged };
+}
+
+async function recordDeletions(
+  deps: EtlDeps,
+  { tenant, batchId }: Preparation,
+  documents: readonly ClaimedDocument[],
+): Promise<void> {
+  if (documents.length === 0) return;
+  await deps.ledger.recordDeletions(
+    tenant,
+    batchId,
+    documents.map(({ docId, fence, change }) => ({ docId, fence, seq: change.seq })),
+  );
 }
 
 /** Rung 3: text, chunker and metadata are what the live revision has; only the way there is new. */
@@ -177,15 +200,10 @@ async function prepareClaimed(
   to: Preparation,
   claimed: readonly ClaimedDocument[],
 ): Promise<void> {
-  const { tenant, batchId, source, beat } = to;
+  const { source, beat } = to;
   const open = claimed.filter(({ prepared }) => !prepared);
   const deletions = open.filter((document) => kindOf(document) === 'delete');
-  if (deletions.length > 0)
-    await deps.ledger.recordDeletions(
-      tenant,
-      batchId,
-      deletions.map(({ docId, fence, change }) => ({ docId, fence, seq: change.seq })),
-    );
+  await recordDeletions(deps, to, deletions);
   const access = open.filter((document) => kindOf(document) === 'acl');
   await settleAccesses(
     deps,

@@ -20,23 +20,6 @@ const insertEntries = `
   on conflict (tenant_id, scan_id, key_hash) do update
     set token = excluded.token, bytes = excluded.bytes, listed_at = excluded.listed_at`;
 
-async function sealEntry(
-  parts: ScanParts,
-  of: { tenant: string; sourceId: string; key: Uint8Array },
-  { naturalKey, token, bytes }: ListedDocument,
-) {
-  const { tenant, sourceId, key } = of;
-  const id = docId(key, sourceId, naturalKey);
-  const naturalKeyEnc = await parts.cipher.encrypt(sealed.naturalKey(tenant, id), naturalKey);
-  return {
-    keyHash: keyHash(key, sourceId, naturalKey),
-    docId: id,
-    naturalKeyEnc: naturalKeyEnc.toString('base64'),
-    token,
-    bytes: bytes === undefined ? null : Math.min(bytes, MAX_INT),
-  };
-}
-
 async function sourceOf(query: Query, tenant: string, scanId: string): Promise<string> {
   const [row] = await query(
     `select source_id from etl_scan where tenant_id = $1 and scan_id = $2`,
@@ -46,15 +29,43 @@ async function sourceOf(query: Query, tenant: string, scanId: string): Promise<s
   return String(row.source_id);
 }
 
+/** Entries by their ids; the key of a document that is not known yet is sealed for it. */
+async function entriesOf(
+  parts: ScanParts,
+  of: { tenant: string; scanId: string },
+  listed: readonly ListedDocument[],
+) {
+  const { tenant, scanId } = of;
+  const key = (await parts.keyOf(tenant)).reveal();
+  const { named, known } = await parts.db.batch(tenant, async (query) => {
+    const sourceId = await sourceOf(query, tenant, scanId);
+    const entries = listed.map((entry) => ({
+      ...entry,
+      id: docId(key, sourceId, entry.naturalKey),
+      hash: keyHash(key, sourceId, entry.naturalKey),
+    }));
+    const rows = await query(
+      `select doc_id::text from etl_document where tenant_id = $1 and doc_id = any ($2::uuid[])`,
+      [tenant, entries.map(({ id }) => id)],
+    );
+    return { named: entries, known: new Set(rows.map((row) => String(row.doc_id))) };
+  });
+  return all(named, async ({ id, hash, naturalKey, token, bytes }) => {
+    const owner = sealed.naturalKey(tenant, id);
+    const keyEnc = known.has(id) ? undefined : await parts.cipher.encrypt(owner, naturalKey);
+    return {
+      ...{ keyHash: hash, docId: id, token },
+      naturalKeyEnc: keyEnc?.toString('base64') ?? null,
+      bytes: bytes === undefined ? null : Math.min(bytes, MAX_INT),
+    };
+  });
+}
+
 const recordPage =
   (parts: ScanParts): ScanLedger['recordPage'] =>
   async (tenant, scanId, { entries, cursor, complete }) => {
-    const sourceId = await parts.db.batch(tenant, (query) => sourceOf(query, tenant, scanId));
-    const key = (await parts.keyOf(tenant)).reveal();
     const distinct = new Map(entries.map((entry) => [entry.naturalKey, entry]));
-    const rows = await all([...distinct.values()], (entry) =>
-      sealEntry(parts, { tenant, sourceId, key }, entry),
-    );
+    const rows = await entriesOf(parts, { tenant, scanId }, [...distinct.values()]);
     await parts.db.batch(tenant, async (query) => {
       const [scan] = await query(
         `select state from etl_scan where tenant_id = $1 and scan_id = $2 for update`,

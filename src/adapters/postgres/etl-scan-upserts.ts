@@ -27,7 +27,9 @@ const insertNew = `
   insert into etl_document (tenant_id, doc_id, source_id, collection_id, key_hash, natural_key_enc, acl, denied_purposes)
   select $1, p.doc_id, $5, $6, p.key_hash, p.natural_key_enc, $7::text[], '{}' from etl_scan_entry p
   where p.tenant_id = $1 and p.scan_id = $2 and p.key_hash > $3 and p.key_hash <= $4 and not ${barred}
-    and not exists (select from etl_document d where d.tenant_id = $1 and d.source_id = $5 and d.key_hash = p.key_hash)
+    and p.natural_key_enc is not null
+    and not exists (select from etl_document d where d.tenant_id = $1 and d.source_id = $5 and d.key_hash = p.key_hash
+      and d.key_hash > $3 and d.key_hash <= $4)
   order by p.doc_id on conflict do nothing`;
 
 /**
@@ -37,6 +39,7 @@ const insertNew = `
 const candidates = `
   select p.doc_id::text from etl_scan_entry p
   join etl_document d on d.tenant_id = $1 and d.source_id = $5 and d.key_hash = p.key_hash
+    and d.key_hash > $3 and d.key_hash <= $4
   where p.tenant_id = $1 and p.scan_id = $2 and p.key_hash > $3 and p.key_hash <= $4
     and (d.live_rev is null or d.deleted_at is not null or d.source_token is distinct from p.token
       or d.pipeline_fp is null or d.pipeline_fp <> all ($6::text[])
