@@ -13,6 +13,12 @@ import type { SourceState } from './corpus.js';
 import { embedFpOf } from './metered-embedder.js';
 import { chunkingOf } from './our-engine.js';
 
+/** A document as a page of a scan lists it. */
+interface Listed {
+  naturalKey: string;
+  token: string;
+}
+
 /** One document in a ledger of maps. */
 interface MemoryDocument {
   docId: string;
@@ -244,13 +250,34 @@ export class MemoryLedger {
     return lagging.length;
   }
 
-  /** As far as the steps of a batch ask; sources never end here. */
-  readonly port = {
+  readonly #functions: Partial<EtlDeps['ledger']> = {
     findSource: async () => this.#source(),
     generations: async () => this.generations,
     claimBatch: async ({ batchId, maxDocuments }) =>
       this.#claim(batchId, maxDocuments).map((document) => this.#claimed(document)),
     renewClaims: async () => undefined,
+    findTouched: async (_tenant: string, _source: string, listed: readonly Listed[]) =>
+      listed
+        .filter(({ naturalKey, token }) => {
+          const { live, token: known } = this.#find(naturalKey);
+          return live !== undefined && known !== token;
+        })
+        .map(({ naturalKey }) => naturalKey),
+    settleSameBytes: async (
+      _tenant: string,
+      { pipelineFps }: { pipelineFps: readonly string[] },
+      read: readonly (Listed & { rawHash: string })[],
+    ) =>
+      read
+        .filter(({ naturalKey, token, rawHash }) => {
+          const document = this.#find(naturalKey);
+          const { live } = document;
+          if (live === undefined || document.rawHash !== rawHash) return false;
+          if (!pipelineFps.includes(live.pipelineFp)) return false;
+          document.token = token;
+          return true;
+        })
+        .map(({ naturalKey }) => naturalKey),
     settleUnchanged: async (_tenant, _batch, documents) =>
       documents.map(({ docId: id, sourceToken, rawHash, chunkFp: chunk }) => {
         const document = this.documents.get(id);
@@ -310,7 +337,13 @@ export class MemoryLedger {
     },
     backlog: async () => ({ pending: this.#due.size, claimed: 0, oldestMs: 0 }),
     endSource: async () => false,
-  } satisfies Partial<EtlDeps['ledger']>;
+  };
+
+  /** As far as pages and batches of one source ask. */
+  port(): EtlDeps['ledger'] {
+    const functions: object = this.#functions;
+    return functions as EtlDeps['ledger'];
+  }
 
   #commit(document: MemoryDocument, rev: number): void {
     const { next } = document;

@@ -249,6 +249,8 @@ export class BatchWorld {
       generations: async () => [this.generation],
       claimBatch: async ({ batchId, maxDocuments }) => this.#claim(batchId, maxDocuments),
       renewClaims: async () => undefined,
+      findTouched: async () => [],
+      settleSameBytes: async () => [],
       settleUnchanged: async (_tenant, _batch, documents) => {
         for (const { docId } of documents) this.#end(docId, 'UNCHANGED');
         return documents.map(({ docId }) => ({ docId }));

@@ -40,6 +40,8 @@ export interface EtlDeps {
     | 'generations'
     | 'claimBatch'
     | 'renewClaims'
+    | 'findTouched'
+    | 'settleSameBytes'
     | 'settleUnchanged'
     | 'settleAccess'
     | 'copiesBehind'

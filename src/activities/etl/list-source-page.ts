@@ -1,6 +1,7 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { EtlDeps } from './etl-deps.js';
 import { keepClaims } from './keep-claims.js';
+import { settleTouched } from './settle-touched.js';
 
 export interface ListSourcePageInput {
   tenant: string;
@@ -39,6 +40,7 @@ export const createListSourcePage =
             `A source of kind ${source.kind} cannot be listed.`,
           );
         const page = await reader.list(source, { cursor, maxEntries, maxBytes, signal });
+        await settleTouched(deps, { tenant, source, reader, signal }, page.entries);
         await deps.scans.recordPage(tenant, scanId, page);
         const next = page.cursor === undefined ? {} : { cursor: page.cursor };
         return { entries: page.entries.length, ...next };

@@ -21,8 +21,13 @@ export interface PrepareBatchInput {
   claim: { maxDocuments: number; maxBytes: number; lingerMs: number };
 }
 
-/** Documents that are read, parsed and recorded together: what a crash repeats at most. */
-const GROUP_DOCUMENTS = 64;
+/**
+ * Documents that are read and parsed together, while those before them are recorded: a crash repeats two such groups at
+ * most, and nothing of it costs an embed.
+ */
+const GROUP_DOCUMENTS = 128;
+/** Documents that are read at once. */
+const READS = 8;
 
 /** What a group of a batch is prepared with. */
 interface Preparation {
@@ -34,6 +39,24 @@ interface Preparation {
   counts: BatchCounts;
   /** Texts of this batch that were recorded already. */
   near: NearIndex;
+}
+
+type Unchanged = Parameters<EtlDeps['ledger']['settleUnchanged']>[2][number];
+
+/** Results of `work` beside their items, in order; at most `width` at a time. */
+async function inOrder<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<[T, R][]> {
+  const results: [T, R][] = [];
+  for (let at = 0; at < items.length; at += width)
+    results.push(
+      ...(await Promise.all(
+        items.slice(at, at + width).map(async (item): Promise<[T, R]> => [item, await work(item)]),
+      )),
+    );
+  return results;
 }
 
 const stopped = ({ docId, fence }: ClaimedDocument, refusal: Refusal): Stopped => ({
@@ -65,13 +88,15 @@ const hasNothing = ({ deleted, liveRev }: ClaimedDocument): boolean =>
 async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly ClaimedDocument[]) {
   const changed: FetchedDocument[] = [];
   const refusals: Stopped[] = [];
-  const unchanged: Parameters<EtlDeps['ledger']['settleUnchanged']>[2][number][] = [];
+  const unchanged: Unchanged[] = [];
   const gone: ClaimedDocument[] = [];
   const { source, scrubber, beat } = to;
-  for (const claimed of group) {
+  const reads = await inOrder(group, READS, (claimed) => {
     beat.signal.throwIfAborted();
+    return readDocument(deps, { source, scrubber, signal: beat.signal }, claimed);
+  });
+  for (const [claimed, read] of reads) {
     const { docId, fence, hashes } = claimed;
-    const read = await readDocument(deps, { source, scrubber, signal: beat.signal }, claimed);
     if (read.kind === 'REFUSED') refusals.push(stopped(claimed, read.refusal));
     else if (read.kind === 'GONE' && hasNothing(claimed)) gone.push(claimed);
     else if (read.kind === 'GONE')
@@ -114,13 +139,21 @@ const isSameText = (
   hashes.chunkFp === next.chunkFp &&
   hashes.meta === next.metaHash;
 
-/** Reads, parses and records one group of documents whose content may have changed. */
-async function prepareGroup(
+/** What became of the documents of a group, before the ledger knows. */
+interface MadeGroup {
+  revisions: PreparedRevision[];
+  accesses: { docId: string; fence: bigint; acl: string[]; aclHash: string }[];
+  unchanged: Unchanged[];
+  refusals: Stopped[];
+}
+
+/** Reads and parses one group of documents whose content may have changed. */
+async function makeGroup(
   deps: EtlDeps,
   to: Preparation,
   group: readonly ClaimedDocument[],
-): Promise<void> {
-  const { tenant, batchId, source, scrubber, beat, counts } = to;
+): Promise<MadeGroup> {
+  const { source, scrubber, beat } = to;
   const { changed, refusals, unchanged } = await fetchGroup(deps, to, group);
   const byId = new Map(changed.map((document) => [document.claimed.docId, document]));
   await deps.failpoint?.('etl.k3');
@@ -134,7 +167,7 @@ async function prepareGroup(
     beat.signal,
   );
   const revisions: PreparedRevision[] = [];
-  const accesses: { docId: string; fence: bigint; acl: string[]; aclHash: string }[] = [];
+  const accesses: MadeGroup['accesses'] = [];
   for (const outcome of parsed) {
     const document = byId.get(outcome.id);
     if (document === undefined) continue;
@@ -165,6 +198,13 @@ async function prepareGroup(
         pipelineFp: pipelineFp(document.parse, revision.chunkFp as `sha256:${string}`),
       });
   }
+  return { revisions, accesses, unchanged, refusals };
+}
+
+/** Tells the ledger what became of a group. */
+async function recordGroup(deps: EtlDeps, to: Preparation, made: MadeGroup): Promise<void> {
+  const { tenant, batchId, counts } = to;
+  const { revisions, accesses, unchanged, refusals } = made;
   await flagNearDuplicates(deps, to, revisions);
   await deps.failpoint?.('etl.k4');
   if (unchanged.length > 0)
@@ -215,9 +255,18 @@ async function prepareClaimed(
     })),
   );
   const upserts = open.filter((document) => kindOf(document) === 'upsert');
-  for (let at = 0; at < upserts.length; at += GROUP_DOCUMENTS) {
-    await prepareGroup(deps, to, upserts.slice(at, at + GROUP_DOCUMENTS));
-    beat.note(Math.min(upserts.length, at + GROUP_DOCUMENTS));
+  let recording = Promise.resolve();
+  try {
+    for (let at = 0; at < upserts.length; at += GROUP_DOCUMENTS) {
+      const made = await makeGroup(deps, to, upserts.slice(at, at + GROUP_DOCUMENTS));
+      await recording;
+      recording = recordGroup(deps, to, made);
+      // Whether it failed is asked before the next group, and at the end.
+      recording.catch(() => undefined);
+      beat.note(Math.min(upserts.length, at + GROUP_DOCUMENTS));
+    }
+  } finally {
+    await recording;
   }
   await deps.failpoint?.('etl.k6');
 }

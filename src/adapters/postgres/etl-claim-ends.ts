@@ -20,15 +20,16 @@ export async function lockHeld(
   documents: readonly { docId: string; fence: bigint }[],
 ): Promise<Map<string, Held>> {
   const rows = await query(
-    `select d.doc_id, d.live_rev, d.next_rev, d.fence, d.seq, d.collection_id,
-       d.stale_since is not null or d.hidden_reason is not null as stopped
-     from unnest($3::uuid[], $4::bigint[]) as i(doc_id, fence)
-     join etl_document d on d.tenant_id = $1 and d.doc_id = i.doc_id and d.fence = i.fence and d.claim_batch = $2
-     order by d.doc_id for update of d`,
-    [of.tenant, of.batchId, documents.map((d) => d.docId), documents.map((d) => String(d.fence))],
+    `select doc_id, live_rev, next_rev, fence, seq, collection_id,
+       stale_since is not null or hidden_reason is not null as stopped
+     from etl_document where tenant_id = $1 and claim_batch = $2 and doc_id = any($3::uuid[])
+     order by doc_id for update`,
+    [of.tenant, of.batchId, documents.map((d) => d.docId)],
   );
+  const fences = new Map(documents.map(({ docId, fence }) => [docId, String(fence)]));
+  const mine = rows.filter((row) => fences.get(String(row.doc_id)) === String(row.fence));
   return new Map(
-    rows.map((row) => [
+    mine.map((row) => [
       String(row.doc_id),
       {
         docId: String(row.doc_id),

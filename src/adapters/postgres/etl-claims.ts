@@ -215,11 +215,15 @@ async function claimDue(query: Query, claim: Claim): Promise<void> {
     [tenant, batchId, taken.map(({ docId }) => docId)],
   );
   await query(
-    `update etl_change_event set state = case when change_id = any($3::text[]) then 'CLAIMED' else 'SUPERSEDED' end,
-       batch_id = case when change_id = any($3::text[]) then $2 end
-     where tenant_id = $1 and change_id = any($3::text[] || $4::text[])`,
-    [tenant, batchId, taken.map(({ changeId }) => changeId), superseded],
+    `update etl_change_event set state = 'CLAIMED', batch_id = $2 where tenant_id = $1 and change_id = any($3::text[])`,
+    [tenant, batchId, taken.map(({ changeId }) => changeId)],
   );
+  if (superseded.length > 0)
+    await query(
+      `update etl_change_event set state = 'SUPERSEDED', batch_id = null
+       where tenant_id = $1 and change_id = any($2::text[])`,
+      [tenant, superseded],
+    );
 }
 
 async function claimedOf(

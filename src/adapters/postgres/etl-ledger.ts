@@ -10,6 +10,7 @@ import { createFreshRevisions } from './etl-fresh-revisions.js';
 import { createEtlIntents } from './etl-intents.js';
 import { createEtlNearDuplicates } from './etl-near-duplicates.js';
 import type { LedgerParts } from './etl-rows.js';
+import { createEtlSameBytes } from './etl-same-bytes.js';
 import { createSourceEnds } from './etl-source-ends.js';
 import { createEtlSettlements } from './etl-settlements.js';
 import { createEtlWrites } from './etl-writes.js';
@@ -30,5 +31,6 @@ export function createEtlLedger(parts: LedgerParts): Ledger {
     ...createEtlSettlements(parts),
     ...createEtlCopies(parts),
     ...createEtlNearDuplicates(parts),
+    ...createEtlSameBytes(parts),
   };
 }

@@ -244,6 +244,22 @@ export interface Ledger {
     maxBytes: number;
   }) => Promise<ClaimedDocument[]>;
   renewClaims: (tenant: string, batchId: string) => Promise<void>;
+  /** Rung 1 for a page: listed documents that are live, undisturbed, and have another token. @returns their keys */
+  findTouched: (
+    tenant: string,
+    sourceId: string,
+    listed: readonly { naturalKey: string; token: string }[],
+  ) => Promise<string[]>;
+  /**
+   * Rung 2 for a page, without a claim: documents whose bytes and pipeline are what they were get their token. One that
+   * waits for a change, is held or in doubt is left alone.
+   * @returns keys of those that did not change
+   */
+  settleSameBytes: (
+    tenant: string,
+    of: { sourceId: string; pipelineFps: readonly string[] },
+    documents: readonly { naturalKey: string; token: string; rawHash: string }[],
+  ) => Promise<string[]>;
   /** Rungs 1 to 3: nothing changed; tokens and hashes are stored, the changes are APPLIED, claims end. */
   settleUnchanged: (
     tenant: string,
