@@ -43,10 +43,10 @@ describe('the edge of etl', () => {
     const tenant = world.newTenant();
     const { collectionId } = await createSource(world, tenant, { kind: 'upload' });
     const path = `/v1/collections/${collectionId}`;
-    const lsa = { tenant, body: { embedder: 'lsa' } };
-    const first = await world.send(`POST ${path}:reembed`, lsa);
+    const hash = { tenant, body: { embedder: 'hash-384' } };
+    const first = await world.send(`POST ${path}:reembed`, hash);
     expect(first).toMatchObject({ status: 202, body: { status: 'BUILDING' } });
-    expect(await world.send(`POST ${path}:reembed`, lsa)).toMatchObject({
+    expect(await world.send(`POST ${path}:reembed`, hash)).toMatchObject({
       status: 409,
       body: { code: 'GENERATION_BUILDING', running: first.body.id },
     });
@@ -62,6 +62,22 @@ describe('the edge of etl', () => {
       status: 200,
       body: { generationId: first.body.id, generationEpoch: 2 },
     });
+  });
+
+  it('shows the fit of an embedder until there is a generation to show', async () => {
+    const tenant = world.newTenant();
+    const { collectionId } = await createSource(world, tenant, { kind: 'upload' });
+    const path = `/v1/collections/${collectionId}`;
+    const lsa = { tenant, body: { embedder: 'lsa' } };
+    const begun = await world.send(`POST ${path}:reembed`, lsa);
+    expect(begun).toMatchObject({ status: 202, body: { status: 'FITTING' } });
+    expect(await world.send(`POST ${path}:reembed`, lsa)).toMatchObject({
+      status: 409,
+      body: { code: 'GENERATION_BUILDING', running: begun.body.id },
+    });
+    const fit = { generationId: begun.body.id, embedder: 'lsa', state: 'RUNNING' };
+    const { body } = await world.send(`GET ${path}`, { tenant });
+    expect(body).toMatchObject({ fit, generations: [{ state: 'LIVE' }] });
   });
 
   it('scans only what can be listed, one scan at a time, and not while paused', async () => {

@@ -20,8 +20,14 @@ export interface ReembedOptions {
 const PAUSE_MS = 1_000;
 
 const outcomeSchema = z.looseObject({
-  verdict: z.string().optional(),
+  /** What a person has to decide on. */
+  waitingFor: z.string().optional(),
   reason: z.string().optional(),
+});
+const fitSchema = z.looseObject({
+  generationId: z.string(),
+  state: z.string(),
+  code: z.string().optional(),
 });
 
 /** How a generation stands; FITTING while its embedder learns from the collection, before there is a generation. */
@@ -33,10 +39,14 @@ async function standingOf(
   const collection = collectionSchema.parse(body);
   const generation = collection.generations.find(({ id }) => id === of.generationId);
   const isLive = collection.liveGenerationId === of.generationId;
-  const none = of.wasThere ? 'DROPPED' : 'FITTING';
+  const fit = fitSchema.safeParse(collection.fit).data;
+  const isUnfit = fit?.generationId === of.generationId && fit.state === 'FAILED';
+  const none = of.wasThere ? 'DROPPED' : isUnfit ? 'FAILED' : 'FITTING';
   const state = isLive ? 'LIVE' : (generation?.state ?? none);
-  const { verdict, reason } = outcomeSchema.safeParse(generation?.outcome ?? {}).data ?? {};
-  const why = [verdict, reason].filter((part) => part !== undefined).join(', ');
+  const { waitingFor, reason } = outcomeSchema.safeParse(generation?.outcome ?? {}).data ?? {};
+  const why = [waitingFor, reason, isUnfit ? fit.code : undefined]
+    .filter((part) => part !== undefined)
+    .join(', ');
   return { state, why, isThere: generation !== undefined };
 }
 
@@ -53,6 +63,10 @@ async function follow(
     wasThere ||= isThere;
     say(why === '' ? state : `${state} (${why})`);
     if (state === 'LIVE') return 0;
+    if (state === 'FAILED') {
+      io.err('No embedder could be fitted on this collection: nothing has changed.');
+      return 1;
+    }
     if (state === 'DROPPED') {
       io.err('The gate refused it: the generation before goes on answering.');
       return 1;
