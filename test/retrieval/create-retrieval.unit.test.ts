@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { createRetrieval } from '../../src/activities/retrieval/create-retrieval.js';
 import { PlatformError } from '../../src/domain/errors.js';
-import type { AccessFilter, VectorSink } from '../../src/domain/etl/vector-sink.js';
+import type { AccessFilter, VectorSink, VectorStore } from '../../src/domain/etl/vector-sink.js';
 import type { Reader } from '../../src/domain/retrieval/principals.js';
 import { accessOf, isPrincipalToken, readerOf } from '../../src/domain/retrieval/principals.js';
+import { createMemoryStore } from '../etl/memory-store.js';
 import { createMemoryCollection, data, hashEmbedder, live } from './memory-collection.js';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -223,6 +224,22 @@ describe('an answer', () => {
     await put('a', 'rotate key');
     deps.embedderOf = () => Promise.resolve({ ...hashEmbedder, embedFp: 'sha256:other' });
     expect(await codeOf(ask('key', { allowDegraded: true }))).toBe('EMBEDDER_MISCONFIGURED');
+  });
+
+  it('is empty for a collection that nothing has come into yet, and never for a store that lost its rows', async () => {
+    const gone = new PlatformError('SINK_REFUSED', 'The generation is not in the store.');
+    const memory = createMemoryStore();
+    const store: VectorStore = {
+      ...memory,
+      sink: (generation) => ({
+        ...memory.sink(generation),
+        search: () => Promise.reject(gone),
+      }),
+    };
+    const collection = createMemoryCollection({ store });
+    expect(await collection.ask('zebra')).toMatchObject({ hits: [], exhausted: false });
+    await collection.put('a', 'a zebra');
+    await expect(collection.ask('zebra')).rejects.toMatchObject({ code: 'SINK_REFUSED' });
   });
 
   it('waits for a change by refusing, and for a foreign collection there is nothing', async () => {

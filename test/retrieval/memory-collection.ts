@@ -90,6 +90,7 @@ function memoryReads(
         }),
       );
     },
+    hasRows: () => Promise.resolve([...documents.values()].some(({ liveRev }) => liveRev > 0)),
     spanText: (_tenant, query) => {
       step();
       const document = visible(query.docId, query);

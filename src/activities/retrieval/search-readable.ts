@@ -86,7 +86,7 @@ async function filterReadable(
 async function searchOnce(
   deps: RetrievalDeps,
   search: Search,
-  of: { sink: VectorSink; vector: Float32Array | undefined; candidates: number },
+  of: { sink: Pick<VectorSink, 'search'>; vector: Float32Array | undefined; candidates: number },
 ): Promise<Readable> {
   const { sink, vector, candidates: k } = of;
   const filter = accessOf(search.reader, search.metadata);
@@ -104,6 +104,25 @@ async function searchOnce(
     hasMore: lexical.length >= k || dense.length >= k,
   };
 }
+
+/**
+ * A generation gets its place in the store with its first row. Before that a search finds nothing; a place that is gone
+ * though the ledger knows rows in it is a fault, and is said.
+ */
+const emptyUntilWritten = (
+  sink: VectorSink,
+  hasRows: () => Promise<boolean>,
+): Pick<VectorSink, 'search'> => ({
+  search: async (query) => {
+    try {
+      return await sink.search(query);
+    } catch (error) {
+      const mayBeNew = error instanceof PlatformError && error.code === 'SINK_REFUSED';
+      if (mayBeNew && !(await hasRows())) return [];
+      throw error;
+    }
+  },
+});
 
 /** Candidates a leg at the first look, and at most. */
 const MIN_CANDIDATES = 100;
@@ -123,7 +142,10 @@ export async function searchReadable(
   const { tenant } = search.reader;
   const { generationId, embedFp, dims, sink: store } = search.generation;
   const { vector, degraded } = await embedQuery(deps, search);
-  const sink = deps.storeOf(store).sink({ tenant, generationId, embedFp, dims });
+  const sink = emptyUntilWritten(
+    deps.storeOf(store).sink({ tenant, generationId, embedFp, dims }),
+    () => deps.reads.hasRows(tenant, generationId),
+  );
   for (let candidates = Math.max(4 * k, MIN_CANDIDATES); ; candidates *= 2) {
     const asked = Math.min(candidates, MAX_CANDIDATES);
     const readable = await searchOnce(deps, search, { sink, vector, candidates: asked });

@@ -96,6 +96,14 @@ export const createEtlReads = (parts: LedgerParts): LedgerReads => ({
     const open = opener(parts, tenant);
     return all(rows, (row) => hitOf(open, row));
   },
+  hasRows: (tenant, generationId) =>
+    parts.db.batch(tenant, async (query) => {
+      const [row] = await query(
+        `select exists (select from etl_manifest where tenant_id = $1 and generation_id = $2) as some`,
+        [tenant, generationId],
+      );
+      return row?.some === true;
+    }),
   spanText: (tenant, span) => spanText(parts, tenant, span),
   freshness: (tenant, collectionId) =>
     parts.db.batch(tenant, async (query) => {

@@ -40,6 +40,8 @@ export interface SpanQuery {
 export interface LedgerReads {
   /** Drops what is not committed, hidden, deleted or not allowed; answers in the order of the candidates. */
   readFilter: (tenant: string, query: ReadQuery) => Promise<ReadHit[]>;
+  /** Whether anything was ever committed to a generation; until then its store may have no place for it. */
+  hasRows: (tenant: string, generationId: string) => Promise<boolean>;
   /** @throws NOT_FOUND where the reader may not see it; REVISION_EXPIRED, REVISION_ERASED */
   spanText: (
     tenant: string,
