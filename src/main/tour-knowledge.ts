@@ -124,7 +124,7 @@ export class KnowledgeTour {
     const collection = await steward.post('/v1/collections', {
       name,
       embedder: 'hash-384',
-      aclDefault: ['group:data-steward', 'group:service'],
+      aclDefault: ['group:staff'],
       purposes: [PURPOSE],
     });
     this.#collectionId = String(collection.id);

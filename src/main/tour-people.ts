@@ -12,6 +12,8 @@ const cast = {
   auditor: { kind: 'person', role: 'auditor' },
   service: { kind: 'service', role: 'service' },
 } as const satisfies Record<string, { kind: string; role: Role }>;
+/** What everyone here belongs to, for access lists of documents. */
+const GROUP = 'staff';
 export type Part = keyof typeof cast;
 export type People = Record<Part, TourClient>;
 
@@ -32,8 +34,8 @@ async function issueKey(admin: TourClient, part: Part): Promise<string> {
     items: { id: string; name: string }[];
   };
   const known = items.find(({ name }) => name === part);
-  const principal =
-    known ?? (await admin.post('/v1/principals', { kind, name: part, roles: [role] }));
+  const made = { kind, name: part, roles: [role], groups: [GROUP] };
+  const principal = known ?? (await admin.post('/v1/principals', made));
   const issued = await admin.post('/v1/api-keys', {
     principalId: principal.id,
     env: 'prod',

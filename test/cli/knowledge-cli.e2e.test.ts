@@ -38,10 +38,6 @@ beforeAll(async () => {
     await writeFile(join(folder, 'docs', name), content);
   stack = await startStack(env);
   await stack.people();
-  const admin = await stack.admin();
-  const { items } = (await admin.get('/v1/principals?limit=200')) as { items: Json[] };
-  const steward = items.find(({ name }) => name === 'steward');
-  await admin.put(`/v1/principals/${String(steward?.id)}/groups`, { groups: ['staff'] });
 }, 400_000);
 afterAll(() => stack.close(), 120_000);
 

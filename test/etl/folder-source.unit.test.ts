@@ -30,6 +30,22 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 describe('the folder source', () => {
+  it('leaves out what is no document by its name, and what is hidden', async () => {
+    await mkdir(join(root, 'docs/.git'));
+    for (const name of ['logo.png', '.draft.md', '.git/notes.md', 'LICENSE', 'e.txt'])
+      await writeFile(join(root, 'docs', name), 'text');
+    const { entries, complete } = await folder().list(docs(), page(undefined, 100));
+    expect(entries.map(({ naturalKey }) => naturalKey)).toEqual([
+      'a.md',
+      'b.md',
+      'deep/c.md',
+      'deep/er/d.md',
+      'e.txt',
+      'z.md',
+    ]);
+    expect(complete).toBe(true);
+  });
+
   it('lists every file once, page by page, also where files come and go in between', async () => {
     const first = await folder().list(docs(), page());
     expect(first.entries.map(({ naturalKey }) => naturalKey)).toEqual([

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { PlatformError } from '../../domain/errors.js';
+import { mediaTypeOf } from '../../domain/etl/media-type-of.js';
 import type { SourceFacts } from '../../domain/etl/ledger.js';
 import type { ListedDocument, PullSource, SourcePage } from '../../domain/etl/scan.js';
 
@@ -39,7 +40,10 @@ export async function folderOf(roots: readonly string[], source: SourceFacts): P
   );
 }
 
-/** Relative paths of all regular files, `/` between their parts; links are left out. */
+/**
+ * Relative paths of all regular files of a type that is read, `/` between their parts. Links, hidden files and folders,
+ * and what is no document by its name (images, archives) are left out.
+ */
 async function walk(
   folder: string,
   signal: AbortSignal,
@@ -57,9 +61,11 @@ async function walk(
       },
     );
     for (const entry of entries) {
+      if (entry.name.startsWith('.')) continue;
       const path = under === '' ? entry.name : `${under}/${entry.name}`;
       if (entry.isDirectory()) open.push(path);
-      else if (entry.isFile()) paths.push(path);
+      else if (entry.isFile() && mediaTypeOf({ names: [entry.name] }) !== undefined)
+        paths.push(path);
     }
   }
   return { paths: paths.sort(), complete };
