@@ -100,7 +100,12 @@ async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly Claime
     if (read.kind === 'REFUSED') refusals.push(stopped(claimed, read.refusal));
     else if (read.kind === 'GONE' && hasNothing(claimed)) gone.push(claimed);
     else if (read.kind === 'GONE')
-      unchanged.push({ docId, fence, sourceToken: hashes.sourceToken ?? '' });
+      unchanged.push({
+        docId,
+        fence,
+        sourceToken: claimed.inDoubt ? '' : (hashes.sourceToken ?? ''),
+        gone: true,
+      });
     else if (isSameBytes(source, read.document))
       unchanged.push({
         docId,

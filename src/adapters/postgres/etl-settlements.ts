@@ -7,11 +7,14 @@ import { newId } from './new-id.js';
 
 type Batch = { tenant: string; batchId: string };
 
-/** In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short. */
+/**
+ * In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short. Where the
+ * document itself is gone there is nothing to read it from: the evidence of its deletion, or its return, settles the rest.
+ */
 const unchanged = `
   with i as (
     select * from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, "sourceToken" text, "rawHash" text,
-      "parseFp" text, "chunkFp" text, "pipelineFp" text)),
+      "parseFp" text, "chunkFp" text, "pipelineFp" text, gone boolean)),
   applied as (
     select doc_id, seq from etl_change_event
     where tenant_id = $1 and batch_id = $2 and state = 'CLAIMED' and doc_id = any ($4::uuid[])),
@@ -31,7 +34,7 @@ const unchanged = `
   left join going on going.doc_id = i."docId"
   left join doubt on doubt.doc_id = i."docId"
   where d.tenant_id = $1 and d.doc_id = any ($4::uuid[]) and d.doc_id = i."docId" and d.fence = i.fence
-    and d.claim_batch = $2 and d.live_rev is not null and (doubt.rev is null or doubt.rev <= d.live_rev)
+    and d.claim_batch = $2 and d.live_rev is not null and (doubt.rev is null or doubt.rev <= d.live_rev or i.gone)
   returning d.doc_id`;
 
 async function settleUnchanged(

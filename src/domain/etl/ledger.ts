@@ -273,6 +273,8 @@ export interface Ledger {
       parseFp?: string | undefined;
       chunkFp?: string | undefined;
       pipelineFp?: string | undefined;
+      /** Not found when it was read: its intents stay in doubt, and whatever is found there next is a change. */
+      gone?: true | undefined;
     }[],
   ) => Promise<Settled[]>;
   /** INTENT, in one transaction: takes `rev`, writes PREPARED revision, chunk list and one intent per generation. */
