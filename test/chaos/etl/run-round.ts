@@ -28,6 +28,8 @@ interface Round extends RoundPlan {
   stack: EtlStack;
   world: World;
   result: RoundResult;
+  /** Scans that wait for the one before; a process that stands at a failpoint may be what they wait for. */
+  scans: Promise<unknown>[];
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -41,9 +43,17 @@ const edit = (round: Round, part = ''): Promise<number> =>
     documents: documentsOf(round.point),
   });
 
-async function note({ stack, result }: Round): Promise<void> {
+/** Has the folder listed once that is possible. */
+function scan({ world, scans }: Round): void {
+  const asked = world.driver.call('scan');
+  asked.catch(() => undefined);
+  scans.push(asked);
+}
+
+/** Counts a kill, and what was in doubt: as counted before it, or else now. */
+async function note({ stack, result }: Round, inDoubt?: number): Promise<void> {
   result.kills += 1;
-  result.inDoubt += await stack.inDoubt();
+  result.inDoubt += inDoubt ?? (await stack.inDoubt());
 }
 
 const look = async ({ world, result }: Round): Promise<void> => {
@@ -56,30 +66,32 @@ async function recover(round: Round): Promise<void> {
   if (editBeforeRetry) await world.driver.call('editAgain', { round: label, documents: 4 });
   await look(round);
   await stack.beginWorker();
-  if (editBeforeRetry) await world.driver.call('scan');
+  if (editBeforeRetry) scan(round);
 }
 
 /** Kills the worker that stands at a point, or Postgres under it. */
 async function killAt(round: Round, hit: Hit): Promise<void> {
   const { stack, random, point } = round;
+  // Who stands at a point waits; a write that is under way does not.
+  const inDoubt = point === 'K7' ? undefined : await stack.inDoubt();
   if (point === 'K3' && random.below(2) === 0) {
     hit.pass();
     // The children have what they parse, or are about to.
     await pause(random.below(25));
     stack.killParsers();
-    await note(round);
+    await note(round, inDoubt);
     return;
   }
   const underneath = point !== 'K5' && random.below(5) === 0;
   if (underneath) {
     stack.killPostgres();
     hit.pass();
-    await note(round);
+    await note(round, inDoubt);
     return;
   }
   if (point === 'K7') await pause(random.below(20));
   await hit.process.kill();
-  await note(round);
+  await note(round, inDoubt);
 }
 
 /** A point that a worker announces; in a third of the rounds the retry dies as well. */
@@ -99,7 +111,7 @@ async function atWorkerPoint(round: Round): Promise<void> {
     if (!hit.process.isAlive) await recover(round);
     else if (round.editBeforeRetry) {
       await world.driver.call('editAgain', { round: round.label, documents: 4 });
-      await world.driver.call('scan');
+      scan(round);
     }
   }
   armed.callOff();
@@ -193,7 +205,8 @@ async function atPause(round: Round): Promise<void> {
   if (round.editBeforeRetry) await world.driver.call('editAgain', { round: label, documents: 4 });
   await look(round);
   await stack.beginWorker();
-  await world.driver.call('scan');
+  scan(round);
+  await Promise.all(round.scans);
   await world.settle();
   zombie.signal('SIGCONT');
   await pause(2_500);
@@ -267,7 +280,7 @@ async function atNetwork(round: Round): Promise<void> {
     await proxy.call('set', { name: postgres, fault: {} });
     await proxy.call('reset', { name: postgres });
   }
-  if (round.editBeforeRetry) await world.driver.call('scan');
+  if (round.editBeforeRetry) scan(round);
 }
 
 const actions: Partial<Record<KillPointName, (round: Round) => Promise<void>>> = {
@@ -290,8 +303,9 @@ export async function runRound(
   world: World,
   { plan, result }: { plan: RoundPlan; result: RoundResult },
 ): Promise<undefined> {
-  const round: Round = { ...plan, stack, world, result };
+  const round: Round = { ...plan, stack, world, result, scans: [] };
   await (actions[plan.point] ?? atWorkerPoint)(round);
+  await Promise.all(round.scans);
   for (const name of await stack.mourn())
     result.findings.push({ kind: 'crash', path: 'process', detail: `${name} died by itself` });
   await world.settle();
