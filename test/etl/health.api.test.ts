@@ -86,4 +86,16 @@ describe('health', () => {
     expect(settled[0]?.change?.lagSeconds).toBeGreaterThanOrEqual(30);
     expect(settled[0]?.change?.changedLagSeconds).toBeGreaterThanOrEqual(90);
   });
+
+  it('a generation has rows once something was committed to it, for the API too', async () => {
+    const tenant = await newTenant();
+    expect(await world.reads.hasRows(tenant, live)).toBe(false);
+    await ask(
+      `insert into etl_manifest (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash)
+       values ($1, $2, gen_random_uuid(), 1, '{}', 'a')`,
+      ...[tenant, live],
+    );
+    expect(await world.reads.hasRows(tenant, live)).toBe(true);
+    expect(await world.reads.hasRows('another', live)).toBe(false);
+  });
 });
