@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { cpuTimes } from '../inference/cpu-time.js';
 import { loadDocuments, phases, type Documents, type Phase } from './corpus.js';
@@ -10,6 +10,7 @@ import { langchainBare, langchainDurable } from './langchain-side.js';
 import { llamaindexBare, llamaindexDurable } from './llamaindex-side.js';
 import { measureSides } from './measure.js';
 import { measureMemory } from './memory.js';
+import { measurePipeline, pipelineCells, pipelineHeads } from './pipeline.js';
 import { ourBare } from './our-bare-side.js';
 import { ourDurable } from './our-durable-side.js';
 import { measureQueries, queryCells, queryHeads } from './query.js';
@@ -17,7 +18,7 @@ import { cellsOf, environment, figuresOf, heads, pinCores, tableOf } from './rep
 
 // `npm run bench:etl`: bringing an index up to its source, side by side with LangChain.js and LlamaIndex.TS (etl.md §15).
 
-const parts = ['bare', 'durable', 'slow', 'crash', 'query', 'rss'] as const;
+const parts = ['bare', 'durable', 'slow', 'crash', 'query', 'rss', 'pipeline'] as const;
 type Part = (typeof parts)[number];
 
 const help = `npm run bench:etl -- [options]
@@ -31,7 +32,7 @@ embedder, the same chunk size. Prints documents/s and, beside it, what is wrong 
   --sides <names>  some of anneal, langchain, llamaindex; default: all
   --documents <n>  the first n documents of SciFact; default: all 5,183
   --quick          1,000 documents, one run
-  --write          also writes bench/results/etl.json
+  --write          also writes the parts that ran into bench/results/etl.json
 
   bare      the engines alone: rows and records in memory, nothing survives the process
   durable   each as an application keeps it: Postgres and LanceDB, or a document store in a file and LanceDB
@@ -39,6 +40,7 @@ embedder, the same chunk size. Prints documents/s and, beside it, what is wrong 
   crash     durable, ended at three points and run again (1,000 documents)
   query     hybrid search over 50,000 chunks
   rss       resident memory while 100,000 documents come in
+  pipeline  the whole platform as \`npm start\` runs it, following a folder
 
 The documents are read from $APP_TEST_DATA_DIR/scifact, else ../shared/data/scifact.`;
 
@@ -60,9 +62,11 @@ const MANY = 100_000;
 const runs = Number(options.runs ?? (options.quick ? 1 : 5));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const cpuMs = (postgresPid: number) => (): number => {
+/** CPU time of this process, and of Postgres where a part uses it. */
+const cpuMs = (postgresPid?: number) => (): number => {
   const { user, system } = process.cpuUsage();
-  const postgres = cpuTimes({ postgres: postgresPid })?.postgres ?? 0;
+  const postgres =
+    postgresPid === undefined ? 0 : (cpuTimes({ postgres: postgresPid })?.postgres ?? 0);
   return (user + system) / 1_000 + postgres;
 };
 
@@ -100,6 +104,11 @@ async function runPart(part: Part, at: Installation, documents: Documents): Prom
     say(tableOf(queryHeads, figures.map(queryCells)));
     return figures;
   }
+  if (part === 'pipeline') {
+    const figures = await measurePipeline(documents, say);
+    say(tableOf(pipelineHeads, figures.map(pipelineCells)));
+    return figures;
+  }
   if (part === 'rss') {
     const figure = await measureMemory(at, documents, options.quick ? SUBSET * 10 : MANY);
     say(
@@ -123,12 +132,22 @@ async function runPart(part: Part, at: Installation, documents: Documents): Prom
     shown,
     runs,
     slow,
-    cpuMs: part === 'bare' ? cpuMs(0) : cpuMs(at.postgresPid),
+    cpuMs: cpuMs(part === 'bare' ? undefined : at.postgresPid),
     say,
   });
   const figures = figuresOf(measured);
   say(tableOf(heads, figures.map(cellsOf)));
   return figures;
+}
+
+/** Keeps each part with the machine and commit that it was measured on; parts that were not run stay as they are. */
+async function writeResults(facts: object, results: Record<string, unknown>): Promise<void> {
+  const path = new URL('../results/etl.json', import.meta.url);
+  const before = await readFile(path, 'utf8').catch(() => '{}');
+  const { parts: known = {} } = JSON.parse(before) as { parts?: Record<string, unknown> };
+  const measured = Object.entries(results).map(([part, figures]) => [part, { ...facts, figures }]);
+  const all = { ...known, ...(Object.fromEntries(measured) as Record<string, unknown>) };
+  await writeFile(path, `${JSON.stringify({ name: 'etl', parts: all }, null, 2)}\n`);
 }
 
 async function main(): Promise<void> {
@@ -140,6 +159,8 @@ async function main(): Promise<void> {
   const facts = { ...environment(), cores: pinCores(), documents: documents.size, runs };
   say(JSON.stringify(facts));
   const at = await startInstallation(say);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void at.stop().finally(() => process.kill(process.pid, signal)));
   // Threads of embedders do not keep a process alive.
   const alive = setInterval(() => undefined, 60_000);
   const results: Record<string, unknown> = {};
@@ -150,9 +171,7 @@ async function main(): Promise<void> {
     clearInterval(alive);
     await at.stop();
   }
-  if (!options.write) return;
-  const path = new URL('../results/etl.json', import.meta.url);
-  await writeFile(path, `${JSON.stringify({ name: 'etl', ...facts, ...results }, null, 2)}\n`);
+  if (options.write) await writeResults(facts, results);
 }
 
 if (options.help) say(help);

@@ -121,7 +121,7 @@ export const ourBare: Side = {
     };
     const deps: EtlDeps = {
       ...sharedDeps(provided, () => documents),
-      ledger: ledger.port,
+      ledger: ledger.port(),
       scans: ledger.scans,
       embeddings: {
         findVectors: async () => new Map(),

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DefaultLogger } from '@temporalio/worker';
 import { defaultActivityInfo, MockActivityEnvironment } from '@temporalio/testing';
 import { parseText } from '../../src/adapters/parsing/parse-text.js';
 import { newId } from '../../src/adapters/postgres/new-id.js';
@@ -30,6 +31,9 @@ export interface OurWorld {
   restart: () => Promise<void>;
   close: () => Promise<void>;
 }
+
+/** Failures are part of what is measured; the table says what became of them. */
+const logger = new DefaultLogger('ERROR');
 
 /** Batches at once: the window of a source's watcher. */
 const WINDOW = 4;
@@ -111,10 +115,10 @@ function wantedOf(state: SourceState): HeldChunk[] {
 export async function step<I, R>(work: (input: I) => Promise<R>, input: I): Promise<R> {
   for (let tries = 1; ; tries++)
     try {
-      const context = new MockActivityEnvironment({
-        ...defaultActivityInfo,
-        heartbeatTimeoutMs: 30_000,
-      });
+      const context = new MockActivityEnvironment(
+        { ...defaultActivityInfo, heartbeatTimeoutMs: 30_000 },
+        { logger },
+      );
       return await context.run(work, input);
     } catch (error) {
       if (error instanceof Crash || !(error instanceof PlatformError)) throw error;
