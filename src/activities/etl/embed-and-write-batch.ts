@@ -91,13 +91,16 @@ async function writeDocuments(
 ): Promise<void> {
   const { tenant, batchId, generations, counts } = to;
   const results = new Map<string, GenerationWrite>();
+  // What stops in the live generation, which comes first, keeps its rows in every other: its revision does not move.
+  const still = new Set<string>();
   for (const generation of generations) {
-    const own = writes.filter(({ generationId }) => generationId === generation.generationId);
-    if (own.length > 0)
-      results.set(
-        generation.generationId,
-        await writeOrLeave(deps, to, { generation, writes: own }),
-      );
+    const own = writes.filter(
+      ({ docId, generationId }) => generationId === generation.generationId && !still.has(docId),
+    );
+    if (own.length === 0) continue;
+    const made = await writeOrLeave(deps, to, { generation, writes: own });
+    results.set(generation.generationId, made);
+    if (generation.state === 'LIVE') for (const { docId } of made.stopped) still.add(docId);
   }
   await deps.failpoint?.('etl.k8');
   const { stopped, ready } = committable(writes, generations, results);
