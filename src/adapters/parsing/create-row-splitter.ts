@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { PlatformError } from '../../domain/errors.js';
 import type { SplitTable } from '../../domain/etl/rows.js';
-import type { SplitAnswer } from './split-rows.thread.js';
+import type { SplitAnswer } from './split-answer.js';
 
 const WALL_MS = 60_000;
 

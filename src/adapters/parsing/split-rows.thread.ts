@@ -1,11 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { RowMode, SplitRows } from '../../domain/etl/rows.js';
+import type { RowMode } from '../../domain/etl/rows.js';
 import { splitRows } from './parse-csv.js';
 import { ParseRefusal } from './parse-refusal.js';
-
-/** What the thread answers, once. */
-export type SplitAnswer =
-  { split: SplitRows } | { refused: { reason: string; evidence: Record<string, unknown> } };
+import type { SplitAnswer } from './split-answer.js';
 
 const { bytes, mode } = workerData as { bytes: Uint8Array; mode: RowMode };
 
