@@ -161,8 +161,9 @@ describe('authorisation', () => {
 function sameKind(ids: SeededIds = {}): SeededIds {
   return Object.fromEntries(
     Object.entries(ids).map(([name, id]) => {
-      if (name === 'env' || name === 'version') return [name, id];
+      if (name === 'env' || name === 'version' || name === 'rev') return [name, id];
       if (id.startsWith('sha256:')) return [name, `sha256:${'e'.repeat(64)}`];
+      if (/^[0-9a-f]{8}-[0-9a-f]{4}-/.test(id)) return [name, `${id.slice(0, -4)}0000`];
       return [name, /^[a-z]{3}_/.test(id) ? `${id.slice(0, -4)}ZZZZ` : `${id}-none`];
     }),
   );
