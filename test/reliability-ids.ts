@@ -4,6 +4,6 @@
  */
 export const reliabilityIds: readonly string[] = [
   ...['D12', 'D26', 'D35', 'D47'],
-  ...['F1', 'F4', 'F5', 'F7'],
+  ...['F1', 'F3', 'F4', 'F5', 'F7'],
   ...['I1', 'I2', 'I3', 'I4', 'I6', 'I9'],
 ];

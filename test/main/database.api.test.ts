@@ -25,3 +25,18 @@ it('[F5] a connection that is lost between two statements of a batch fails the b
   ).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   expect(await worker.batch('default', (query) => query('select 1 as one'))).toEqual([{ one: 1 }]);
 });
+
+it('[F3] a process that stands still in a transaction loses its session; whoever waits for its locks goes on', async () => {
+  const { worker, api } = database;
+  const lock = 'select pg_advisory_xact_lock(42)';
+  const waited = Promise.withResolvers<void>();
+  const still = worker.batch('default', async (query) => {
+    await query(lock);
+    await waited.promise;
+    return query('select 1 as one');
+  });
+  const refused = expect(still).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await api.batch('default', (query) => query(lock));
+  waited.resolve();
+  await refused;
+}, 40_000);

@@ -151,6 +151,9 @@ const createBatch =
     }
   };
 
+/** A process that stands still in a transaction holds locks that everyone waits for: its session ends first. */
+const IDLE_MS = 10_000;
+
 /** Opens the database as one role. */
 export function openDatabase(options: OpenOptions): Database {
   const { patienceMs = 5_000 } = options;
@@ -159,6 +162,7 @@ export function openDatabase(options: OpenOptions): Database {
     max: options.poolSize,
     application_name: options.applicationName,
     connectionTimeoutMillis: patienceMs,
+    idle_in_transaction_session_timeout: IDLE_MS,
   };
   const pool = new pg.Pool(config);
   // A lost idle connection is replaced at the next use; without a listener it would end the process.
