@@ -94,27 +94,41 @@ async function killAt(round: Round, hit: Hit): Promise<void> {
   await note(round, inDoubt);
 }
 
+/** Points at which an intent is open, where the batch has anything to write at all. */
+const afterIntent = new Set<KillPointName>(['K5', 'K6', 'K8']);
+
+/** The next process at the point of the round; batches that write nothing pass a point after INTENT. */
+async function nextHit(round: Round, name: string, withinMs: number): Promise<Hit | undefined> {
+  const { stack, point } = round;
+  let armed = stack.supervisor.arm(name, { withinMs });
+  for (;;) {
+    const hit = await armed.hit;
+    if (hit === undefined || !afterIntent.has(point) || (await stack.inDoubt()) > 0) return hit;
+    armed = stack.supervisor.arm(name, { withinMs });
+    hit.pass();
+  }
+}
+
 /** A point that a worker announces; in a third of the rounds the retry dies as well. */
 async function atWorkerPoint(round: Round): Promise<void> {
-  const { stack, point, random, world } = round;
+  const { point, random, world } = round;
   const name = workerPoints[point] ?? '';
-  let armed = stack.supervisor.arm(name, { withinMs: 25_000 });
+  let next = nextHit(round, name, 25_000);
   const editing = edit(round);
   const times = random.below(3) === 0 ? 2 : 1;
   for (let time = 1; time <= times; time++) {
-    const hit = await armed.hit;
+    const hit = await next;
     // Nothing of this round passes here: an edit that changed nothing, a source that is not listed.
     if (hit === undefined) break;
     await killAt(round, hit);
     await editing;
-    if (time < times) armed = stack.supervisor.arm(name, { withinMs: 8_000 });
+    if (time < times) next = nextHit(round, name, 8_000);
     if (!hit.process.isAlive) await recover(round);
     else if (round.editBeforeRetry) {
       await world.driver.call('editAgain', { round: round.label, documents: 4 });
       scan(round);
     }
   }
-  armed.callOff();
   await editing;
 }
 
