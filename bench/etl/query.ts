@@ -1,7 +1,7 @@
 import { createEtlReads } from '../../src/adapters/postgres/etl-reads.js';
 import { createRetrievalStore } from '../../src/adapters/postgres/retrieval.js';
 import { createEtlActivities } from '../../src/activities/etl/index.js';
-import { createRetrieval, type Retrieval } from '../../src/activities/retrieval/index.js';
+import { createRetrieval } from '../../src/activities/retrieval/index.js';
 import { querySchema } from '../../src/domain/retrieval/contract.js';
 import { MINUTE_MS } from '../../src/domain/units.js';
 import { firstState, loadQueries, type Documents } from './corpus.js';
@@ -29,6 +29,8 @@ export interface QueryFigure {
   p95: number;
   p99: number;
 }
+
+type Retrieval = ReturnType<typeof createRetrieval>;
 
 async function timeQueries(retrieval: Retrieval, world: DurableWorld, mode: string) {
   const { tenant, collectionId, purpose } = world;

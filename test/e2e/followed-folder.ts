@@ -8,7 +8,7 @@ const PURPOSE = 'support';
 
 export type Files = Record<string, string | Buffer>;
 
-export interface Hit {
+interface Hit {
   text: string;
   citation: {
     documentId: string;

@@ -7,7 +7,7 @@ import type { ListedDocument, ScanLedger } from '../../src/domain/etl/scan.js';
 import { createTestDatabase } from '../support/database.js';
 import { callerOf, LedgerWorld, sourceId } from './ledger-world.js';
 
-export const chunking = { targetChars: 1_200, maxChars: 1_600 };
+const chunking = { targetChars: 1_200, maxChars: 1_600 };
 export const pii = { policyVersion: 'policy-1', keyId: 'key-1' };
 const DAY_MS = 86_400_000;
 

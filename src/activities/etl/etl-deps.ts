@@ -29,7 +29,7 @@ export interface Scrubber {
 }
 
 /** Points at which the chaos runs stop a process (etl.md §14). */
-export type KillPoint =
+type KillPoint =
   'etl.k3' | 'etl.k4' | 'etl.k5' | 'etl.k6' | 'etl.k7' | 'etl.k8' | 'etl.k9' | 'etl.k14';
 
 /** What the activities of `etl` ask for. */

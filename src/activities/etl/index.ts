@@ -13,12 +13,12 @@ import { createShardLeases, type ShardLeases } from './shard-leases.js';
 export { createReembedActivities } from './reembed-activities.js';
 export type { ReembedDeps } from './reembed-deps.js';
 export { createShardLeases } from './shard-leases.js';
-export { createCareActivities, type CareDeps } from './create-care-activities.js';
+export { createCareActivities } from './create-care-activities.js';
 export { observeEtl } from './observe-etl.js';
 export type { EtlObserver } from './etl-observer.js';
 export { withCompanion } from './with-companion.js';
 export { withRows } from './with-rows.js';
-export type { EtlDeps, KillPoint, Scrubbed, Scrubber } from './etl-deps.js';
+export type { EtlDeps, Scrubber } from './etl-deps.js';
 
 /** What a watcher acts on. A source without a row counts as DELETED, one that has changes to apply does not yet. */
 export interface WatchFacts {

@@ -137,4 +137,3 @@ export const createRetrieval = (deps: RetrievalDeps) => ({
     verdicts: await verifyCitations(deps, readerFor(asking, request), request.citations),
   }),
 });
-export type Retrieval = ReturnType<typeof createRetrieval>;

@@ -29,8 +29,6 @@ export const createProbeActivities = (deps: ProbeDeps) => ({
   measureRecall: createMeasureRecall(deps),
 });
 
-export { createEvalSet, type CreateEvalSetDeps } from './create-eval-set.js';
-export { createRetrieval, type Asking, type Retrieval } from './create-retrieval.js';
-export { measureFacts } from './measure-retrieval.js';
-export { probeRecall, type ProbedRecall } from './probe-recall.js';
+export { createEvalSet } from './create-eval-set.js';
+export { createRetrieval } from './create-retrieval.js';
 export type { RetrievalDeps, RetrievalObserver } from './retrieval-deps.js';

@@ -145,6 +145,7 @@ function writesOf(place: Place) {
       const gone = keysOf(tenant, batch.deleteIds);
       await write(batch.epoch, async () => {
         await upsert(rows);
+        await batch.beforeDelete?.();
         if (gone.length === 0) return;
         const filter = whereKeys(gone);
         await connection.ask((client) => client.delete({ collection_name: alias, filter }));

@@ -31,12 +31,7 @@ import { postSources } from './post-sources.js';
 import { putSourceDocument } from './put-source-document.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
 
-export type {
-  EmbedderOffer,
-  EtlRouteDeps,
-  GenerationSpecFacts,
-  SinkOffer,
-} from './etl-route-deps.js';
+export type { EmbedderOffer, EtlRouteDeps, SinkOffer } from './etl-route-deps.js';
 
 /** The endpoints of `etl`. */
 export const etlRoutes = (deps: EtlRouteDeps): Route[] => [

@@ -3,8 +3,7 @@ export type FindingKind =
   'orphan' | 'duplicate' | 'miss' | 'stale' | 'access' | 'cost' | 'quarantine' | 'crash';
 
 /** The way of reading that showed it. */
-export type ReadPath =
-  'id' | 'filter' | 'ann' | 'lexical' | 'citation' | 'scan' | 'ledger' | 'process';
+type ReadPath = 'id' | 'filter' | 'ann' | 'lexical' | 'citation' | 'scan' | 'ledger' | 'process';
 
 export interface Finding {
   kind: FindingKind;

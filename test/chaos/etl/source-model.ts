@@ -7,7 +7,7 @@ export const sourceNames = ['folder', 'upload', 'webhook'] as const;
 export type SourceName = (typeof sourceNames)[number];
 
 /** Tells the source of truth at once what happened; a folder is found out about. */
-export const isPush = (source: SourceName): boolean => source !== 'folder';
+const isPush = (source: SourceName): boolean => source !== 'folder';
 
 export interface Section {
   name: string;
