@@ -112,6 +112,7 @@ async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly Claime
         fence,
         sourceToken: read.document.token,
         rawHash: read.document.raw,
+        acl: claimed.change.content?.acl,
       });
     else changed.push(read.document);
   }
@@ -199,6 +200,7 @@ async function makeGroup(
         sourceToken: document.token,
         rawHash: document.raw,
         parseFp: document.parse,
+        acl: revision.acl,
         chunkFp: revision.chunkFp,
         pipelineFp: pipelineFp(document.parse, revision.chunkFp as `sha256:${string}`),
       });

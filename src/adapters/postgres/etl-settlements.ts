@@ -8,13 +8,14 @@ import { newId } from './new-id.js';
 type Batch = { tenant: string; batchId: string };
 
 /**
+ * A commit narrowed access for this change while it waited; it says nothing new, so what was committed holds in full.
  * In doubt (a later revision was begun): rows of the live one may be gone, so "unchanged" would leave it short. Where the
  * document itself is gone there is nothing to read it from: the evidence of its deletion, or its return, settles the rest.
  */
 const unchanged = `
   with i as (
     select * from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, "sourceToken" text, "rawHash" text,
-      "parseFp" text, "chunkFp" text, "pipelineFp" text, gone boolean)),
+      "parseFp" text, "chunkFp" text, "pipelineFp" text, gone boolean, acl text[])),
   applied as (
     select doc_id, seq from etl_change_event
     where tenant_id = $1 and batch_id = $2 and state = 'CLAIMED' and doc_id = any ($4::uuid[])),
@@ -29,6 +30,10 @@ const unchanged = `
     pipeline_fp = coalesce(i."pipelineFp", d.pipeline_fp), seq = greatest(d.seq, e.seq), stale_since = null,
     hidden_reason = case when d.hidden_reason like 'quarantine:%' then null else d.hidden_reason end,
     deleted_at = case when going.seq > e.seq then d.deleted_at end,
+    acl = case when exists (select from etl_change_event n where n.tenant_id = $1 and n.doc_id = d.doc_id
+        and n.state = 'PENDING' and n.seq > e.seq) then d.acl
+      else coalesce(i.acl, (select r.acl from etl_revision r where r.tenant_id = $1 and r.doc_id = d.doc_id
+        and r.rev = d.live_rev and r.acl_hash = d.acl_hash), d.acl) end,
     claim_batch = null, claim_until = null, lost_claims = 0, updated_at = now()
   from i join applied e on e.doc_id = i."docId"
   left join going on going.doc_id = i."docId"

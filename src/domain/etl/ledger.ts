@@ -275,6 +275,8 @@ export interface Ledger {
       pipelineFp?: string | undefined;
       /** Not found when it was read: its intents stay in doubt, and whatever is found there next is a change. */
       gone?: true | undefined;
+      /** What the change says about access where it says it itself: what is live has it, and holds it again from now on. */
+      acl?: readonly string[] | undefined;
     }[],
   ) => Promise<Settled[]>;
   /** INTENT, in one transaction: takes `rev`, writes PREPARED revision, chunk list and one intent per generation. */
