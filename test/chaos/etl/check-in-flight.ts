@@ -6,11 +6,10 @@ import { spanOf, type Content } from './source-model.js';
 
 /** What may be shown now: after an acknowledged deletion or narrowing, no earlier state. */
 function showable(look: Look, name: string): { states: (Content | null)[]; readers: Set<string> } {
-  const { states, acknowledged } = look.model.allowed(name);
-  const from = acknowledged === undefined ? 0 : states.lastIndexOf(acknowledged);
+  const { states, from } = look.model.allowed(name);
   const later = states.slice(from);
   // What was deleted and acknowledged is hidden; narrowed access holds whatever the text is.
-  const texts = acknowledged === null && from > 0 ? later : states;
+  const texts = states[from] === null && from > 0 ? later : states;
   return { states: texts, readers: new Set(later.flatMap((state) => state?.acl ?? [])) };
 }
 

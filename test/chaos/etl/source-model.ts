@@ -63,8 +63,8 @@ interface Held {
 /** What may be served while changes are on their way. */
 export interface Allowed {
   states: (Content | null)[];
-  /** The newest state that was acknowledged: what it hides and whom it shuts out holds from then on. */
-  acknowledged: Content | null | undefined;
+  /** Place of the newest state that was acknowledged: what it hides and whom it shuts out holds from then on. */
+  from: number;
 }
 
 /** The state of all sources by what was done to them. */
@@ -109,7 +109,7 @@ export class SourceModel {
 
   allowed(name: string): Allowed {
     const { states, acknowledged } = this.#held.get(name) ?? { states: [null], acknowledged: 1 };
-    return { states, acknowledged: states[acknowledged - 1] };
+    return { states, from: acknowledged - 1 };
   }
 
   /** Whether this text was ever in a source: nobody pays for another one. */
