@@ -1,21 +1,8 @@
 import fc from 'fast-check';
 import type { ChangeRecord, ClaimedDocument } from '../../src/domain/etl/ledger.js';
-import {
-  createEtlEmbeddings,
-  createEtlShards,
-} from '../../src/adapters/postgres/etl-embeddings.js';
-import { createEtlGenerations } from '../../src/adapters/postgres/etl-generations.js';
 import { createRelayStore } from '../../src/adapters/postgres/events.js';
 import { aclHash } from '../../src/domain/etl/fingerprints.js';
-import {
-  building,
-  callerOf,
-  collectionId,
-  LedgerWorld,
-  live,
-  sourceId,
-  upsert,
-} from './ledger-world.js';
+import { building, LedgerWorld, live, only, push, sourceId, upsert } from './ledger-world.js';
 
 let world: LedgerWorld;
 let tenants = 0;
@@ -29,11 +16,6 @@ async function tenant(kind?: string): Promise<string> {
   await world.seed(id, kind);
   return id;
 }
-const push = (key: string, seq: number, content: string | Partial<ChangeRecord>): ChangeRecord =>
-  upsert(key, `v${seq}`, {
-    seq: BigInt(seq),
-    ...(typeof content === 'string' ? { contentRef: content } : content),
-  });
 const removal = (key: string, seq: number): ChangeRecord => ({
   ...push(key, seq, ''),
   kind: 'delete',
@@ -42,11 +24,6 @@ const removal = (key: string, seq: number): ChangeRecord => ({
 const next = <T>(stream: Iterator<T>): T => {
   const { value } = stream.next() as { value: T };
   return value;
-};
-const only = <T>(list: readonly T[]): T => {
-  const [one] = list;
-  if (one === undefined || list.length !== 1) throw new Error(`${list.length} instead of one`);
-  return one;
 };
 
 test('G3, W4: a deletion hides and a narrowed access holds in the transaction that records them', async () => {
@@ -255,6 +232,23 @@ test('an upload that returns to an earlier content is a change, not a redelivery
   }
 });
 
+test('an upload that returns to an earlier content while another is on its way ends with what it returned to', async () => {
+  const t = await tenant('upload');
+  const send = (text: string) =>
+    world.record(t, upsert('a', `hash of ${text}`, { contentRef: text }));
+  await send('one');
+  await world.drain(t);
+  // The live one again, and one that waits itself.
+  for (const texts of [
+    ['two', 'one'],
+    ['three', 'two', 'three'],
+  ]) {
+    for (const text of texts) await send(text);
+    await world.drain(t);
+    expect(await world.texts(t)).toEqual(texts.slice(-1));
+  }
+});
+
 test('G5: order, repetition and size of batches do not change the result', async () => {
   const change = fc.record({
     key: fc.constantFrom('a', 'b', 'c'),
@@ -424,77 +418,4 @@ test('access alone changes no row and leaves the copies of the store to be patch
   expect(copy).toMatchObject({ acl, aclHash: aclHash({ acl, deniedPurposes: [] }) });
   await world.ledger.markCopies(t, live, [copy]);
   expect(await world.ledger.copiesBehind(t, live, 10)).toEqual([]);
-});
-
-test('a foreign tenant sees nothing and claims nothing', async () => {
-  const [ours, theirs] = [await tenant(), await tenant()];
-  await world.record(ours, push('a', 1, 'one'));
-  await world.drain(ours);
-  const hits = await world.read(ours);
-  const { rowId, docId } = only(hits);
-  const query = { generationId: live, rowIds: [rowId], docIds: [docId], purpose: 'support' };
-  const principals = ['group:staff'];
-  expect(await world.reads.readFilter(theirs, { ...query, principals })).toEqual([]);
-  await world.record(ours, push('a', 2, 'two'));
-  expect((await world.claim(theirs)).documents).toEqual([]);
-  expect((await world.reads.freshness(theirs, collectionId)).oldestUnappliedMs).toBe(0);
-  expect(await world.database.worker.batch(theirs, (q) => q('select * from etl_document'))).toEqual(
-    [],
-  );
-});
-
-test('W5: a flip waits for every document, moves by the epoch and leaves the old generation held', async () => {
-  const t = await tenant();
-  const { flipGeneration, dropGeneration, laggingDocuments } = createEtlGenerations({
-    db: world.database.worker,
-  });
-  await world.record(t, push('a', 1, 'one'));
-  await world.drain(t);
-  await world.addGeneration(t, building, 'BUILDING');
-  const flip = { collectionId, generationId: building, epoch: 0, holdMs: 1_000 };
-  expect(await laggingDocuments(t, building)).toBe(1);
-  const caller = callerOf(t);
-  await expect(flipGeneration(caller, flip)).rejects.toMatchObject({ code: 'GENERATION_BUILDING' });
-  await world.ledger.claimLagging({
-    tenant: t,
-    generationId: building,
-    batchId: 'bat_f',
-    maxDocuments: 9,
-  });
-  const writes = await world.ledger.openWrites(t, 'bat_f');
-  world.apply(t, writes);
-  await world.commit(t, { batchId: 'bat_f' }, writes);
-  expect(await flipGeneration(caller, flip)).toEqual({ epoch: 1 });
-  await expect(flipGeneration(caller, flip)).rejects.toMatchObject({ code: 'STALE_EPOCH' });
-  expect(await world.texts(t, { generationId: building })).toEqual(['one']);
-  await expect(dropGeneration(caller, building)).rejects.toMatchObject({
-    code: 'GENERATION_BUILDING',
-  });
-  await dropGeneration(caller, live);
-  expect(await world.texts(t)).toEqual([]);
-});
-
-test('a lease fences the holder before; vectors come back as they were; tokens are never given twice', async () => {
-  const t = await tenant();
-  const db = world.database.worker;
-  const shards = createEtlShards({ db });
-  const lease = { generationId: live, shard: 0, leaseMs: 60_000 };
-  const first = await shards.acquireShard(t, { ...lease, owner: 'one' });
-  expect(await shards.acquireShard(t, { ...lease, owner: 'two' })).toBeUndefined();
-  const epoch = first?.epoch ?? 0n;
-  await shards.releaseShard(t, { ...lease, epoch });
-  const second = await shards.acquireShard(t, { ...lease, owner: 'two' });
-  expect(second?.epoch).toBeGreaterThan(epoch);
-  expect(await shards.renewShard(t, { ...lease, epoch })).toBe(false);
-  const embeddings = createEtlEmbeddings({ db });
-  const vector = new Float32Array([0.25, -1, 3e-7]);
-  await embeddings.saveVectors(t, 'fp', [{ textHash: 'h', vector }]);
-  await embeddings.saveVectors(t, 'fp', [{ textHash: 'h', vector: new Float32Array(3) }]);
-  expect(await embeddings.findVectors(t, 'fp', ['h', 'i'])).toEqual(new Map([['h', vector]]));
-  const bucket = { perSecond: 0.001, burst: 5, want: 3 };
-  const slow = await Promise.all(
-    Array.from({ length: 8 }, () => embeddings.leaseTokens(t, 'fp', bucket)),
-  );
-  expect(slow.reduce((sum, { granted }) => sum + granted, 0)).toBe(5);
-  expect(slow.some(({ granted, retryAfterMs }) => granted === 0 && retryAfterMs > 0)).toBe(true);
 });

@@ -159,6 +159,10 @@ const insertDocuments = `
   order by c."docId"
   on conflict do nothing`;
 
+/** A later state is on its way: the earlier one that arrives again is what the source returned to. */
+const isOvertaken = `exists (select from etl_change_event n where n.tenant_id = e.tenant_id and n.doc_id = e.doc_id
+  and n.kind <> 'acl' and n.state in ('PENDING', 'CLAIMED') and n.seq > e.seq)`;
+
 const insertChanges = `
   insert into etl_change_event as e (tenant_id, change_id, source_id, doc_id, key_hash, kind, source_version, seq,
     content_ref, content_enc, bytes, changed_at, priority, state)
@@ -171,10 +175,10 @@ const insertChanges = `
     set state = 'PENDING', seq = excluded.seq, content_ref = excluded.content_ref, content_enc = excluded.content_enc,
       bytes = excluded.bytes, changed_at = excluded.changed_at, received_at = now(), priority = excluded.priority,
       batch_id = null, applied_at = null
-    where $4 and e.state in ('APPLIED', 'SUPERSEDED') and excluded.state = 'PENDING'
-      and (e.kind = 'acl' or exists (select from etl_document d where d.tenant_id = e.tenant_id and d.doc_id = e.doc_id
+    where $4 and excluded.state = 'PENDING' and (e.state = 'PENDING' and ${isOvertaken} or e.state in ('APPLIED', 'SUPERSEDED')
+      and (e.kind = 'acl' or ${isOvertaken} or exists (select from etl_document d where d.tenant_id = e.tenant_id and d.doc_id = e.doc_id
         and case when e.kind = 'delete' then d.deleted_at is null
-            else d.deleted_at is not null or d.source_token is distinct from e.source_version end))
+            else d.deleted_at is not null or d.source_token is distinct from e.source_version end)))
   returning e.change_id, e.doc_id::text, e.kind, e.key_hash, e.source_version, e.state`;
 
 /** W4: deletions hide and narrowed access holds, before anything else is done about them. */
