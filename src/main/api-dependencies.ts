@@ -81,6 +81,19 @@ function approvalDeps({ db, keyFolder }: Parts, links: Links): AllRouteDeps['app
   };
 }
 
+const inferenceDeps = (
+  serving: Serving,
+  inferences: ReturnType<typeof createInferenceViews>,
+): Omit<AllRouteDeps['inference'], 'waitFor' | 'links'> => ({
+  admit: serving.pipeline.admit,
+  readInferences: inferences.read,
+  listInferences: inferences.listInferences,
+  openOutput: async (of) => {
+    const output = await openOutput(serving.cipher, of);
+    return output === undefined ? undefined : { ...output };
+  },
+});
+
 /** What every endpoint asks for, from the parts of this process. */
 export function createRouteDeps(parts: Parts, serving: Serving) {
   const { db } = parts;
@@ -127,17 +140,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
       links,
       maxHistoryEvents: MAX_HISTORY_EVENTS,
     },
-    inference: {
-      admit: serving.pipeline.admit,
-      waitFor: settlements.waitFor,
-      readInferences: inferences.read,
-      listInferences: inferences.listInferences,
-      openOutput: async (of) => {
-        const output = await openOutput(serving.cipher, of);
-        return output === undefined ? undefined : { ...output };
-      },
-      links,
-    },
+    inference: { ...inferenceDeps(serving, inferences), waitFor: settlements.waitFor, links },
     decisions: {
       ...createDecisionStore(db),
       verifySignature: createApprovalVerifier(serving.secrets),

@@ -3,7 +3,6 @@ import type { Egress } from '../adapters/egress/create-egress.js';
 import { createOpenAiEmbedder } from '../adapters/embedding-openai/create-openai-embedder.js';
 import { createLocalEmbedder } from '../adapters/local-embedder/create-local-embedder.js';
 import type { EmbedderOffer } from '../api/etl/index.js';
-import type { Config } from '../config.js';
 import { PlatformError } from '../domain/errors.js';
 import { embedFp, localIdentity } from '../domain/etl/embed-fp.js';
 import type { Embedder } from '../domain/etl/embedder.js';

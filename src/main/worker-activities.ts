@@ -134,7 +134,7 @@ export async function createWorkerActivities(parts: Parts, around: WorkerAround 
     loops: [...serving.loops, ...knowledge.loops],
     close: async () => {
       await knowledge.close();
-      await runtime.close();
+      runtime.close();
     },
   };
 }

@@ -225,10 +225,13 @@ describe('bad documents', () => {
   const sourceNow = () => people.steward.get(`/v1/sources/${followed.sourceId}`);
 
   it('[G7] never stop the others: each is quarantined with its reason, the rest is found', async () => {
-    const good = Array.from({ length: total - Object.keys(bad).length }, (_, n) => [
-      `memo-${n}.md`,
-      `# Memo ${n}\n\nThe reference of this memo is R${n}X, and there is no other like it.\n`,
-    ]);
+    const good = Array.from(
+      { length: total - Object.keys(bad).length },
+      (_, n): [string, string] => [
+        `memo-${n}.md`,
+        `# Memo ${n}\n\nThe reference of this memo is R${n}X, and there is no other like it.\n`,
+      ],
+    );
     followed = await follow('bad-documents', {
       ...Object.fromEntries(good),
       ...Object.fromEntries(Object.entries(bad).map(([name, { content }]) => [name, content])),

@@ -275,3 +275,21 @@ export class LedgerWorld {
     return this.database.close();
   }
 }
+
+/** A pushed change with the order that its source gives. */
+export const push = (
+  key: string,
+  seq: number,
+  content: string | Partial<ChangeRecord>,
+): ChangeRecord =>
+  upsert(key, `v${seq}`, {
+    seq: BigInt(seq),
+    ...(typeof content === 'string' ? { contentRef: content } : content),
+  });
+
+/** The one item of a list. @throws where there are more or none */
+export const only = <T>(list: readonly T[]): T => {
+  const [one] = list;
+  if (one === undefined || list.length !== 1) throw new Error(`${list.length} instead of one`);
+  return one;
+};

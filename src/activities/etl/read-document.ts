@@ -70,8 +70,9 @@ export async function readDocument(
     read = await bytesOf(deps, of, claimed);
   } catch (error) {
     const code = error instanceof PlatformError ? error.code : undefined;
-    if (error instanceof PlatformError && code === 'DOCUMENT_REFUSED' && error.extensions?.reason)
-      return refused(String(error.extensions.reason), error.extensions.evidence as GateEvidence);
+    const { reason, evidence } = error instanceof PlatformError ? error.extensions : {};
+    if (code === 'DOCUMENT_REFUSED' && typeof reason === 'string')
+      return refused(reason, evidence as GateEvidence);
     if (code === 'DOCUMENT_REFUSED' || code === 'PAYLOAD_TOO_LARGE')
       return refused('parse_limit', { detail: code.toLowerCase() });
     if (code === 'ARTIFACT_CORRUPT') return refused('parse_failed', { detail: 'artifact_corrupt' });

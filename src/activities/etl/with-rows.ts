@@ -6,7 +6,7 @@ import type { ListedDocument, PullSource } from '../../domain/etl/scan.js';
 
 /** Rows of one file that are listed; a table above that belongs into a database, not into a folder. */
 const MAX_ROWS = 20_000;
-/** A batch reads many rows of one file: how long the file is not split again for them. */
+/** How long a file is not split again. */
 const FRESH_MS = 2_000;
 const MAX_KEPT = 8;
 /** `prices/list.csv#A-17`: a row, or `#line 12` where the row has no key. */
@@ -43,12 +43,34 @@ function entriesOf(path: string, { rows, refused: bad }: SplitRows): ListedDocum
   ];
 }
 
+type Split = Promise<SplitRows | undefined>;
+
+/** The last few files that were split, for a moment: a batch reads many rows of one. */
+function createKept() {
+  const kept = new Map<string, { untilMs: number; split: Split }>();
+  return {
+    fresh: (key: string): Split | undefined => {
+      const found = kept.get(key);
+      return found !== undefined && found.untilMs > performance.now() ? found.split : undefined;
+    },
+    keep: (key: string, split: Split): Split => {
+      kept.delete(key);
+      kept.set(key, { untilMs: performance.now() + FRESH_MS, split });
+      split.catch(() => kept.delete(key));
+      for (const [oldest] of kept) if (kept.size > MAX_KEPT) kept.delete(oldest);
+      return split;
+    },
+  };
+}
+
+const keptKey = (source: SourceFacts, path: string): string => `${source.sourceId}/${path}`;
+
 /**
  * A pull source whose CSV files are a document per row where the source names a key column: one edited row is one changed
  * document. Row keys follow the file's: `list.csv#A-17`.
  */
 export function withRows(inner: PullSource, splitTable: SplitTable): PullSource {
-  const kept = new Map<string, { untilMs: number; split: Promise<SplitRows | undefined> }>();
+  const kept = createKept();
 
   const splitFile = async (
     source: SourceFacts,
@@ -63,14 +85,6 @@ export function withRows(inner: PullSource, splitTable: SplitTable): PullSource 
     return split;
   };
 
-  const keep = (source: SourceFacts, path: string, split: Promise<SplitRows | undefined>): void => {
-    const key = `${source.sourceId}/${path}`;
-    kept.delete(key);
-    kept.set(key, { untilMs: performance.now() + FRESH_MS, split });
-    split.catch(() => kept.delete(key));
-    for (const [oldest] of kept) if (kept.size > MAX_KEPT) kept.delete(oldest);
-  };
-
   const listFile = async (
     source: SourceFacts,
     entry: ListedDocument,
@@ -78,8 +92,7 @@ export function withRows(inner: PullSource, splitTable: SplitTable): PullSource 
   ): Promise<ListedDocument[]> => {
     try {
       const split = splitFile(source, entry.naturalKey, how);
-      keep(source, entry.naturalKey, split);
-      const found = await split;
+      const found = await kept.keep(keptKey(source, entry.naturalKey), split);
       return found === undefined ? [] : entriesOf(entry.naturalKey, found);
     } catch (error) {
       // The file stays one document, whose reading says why it has no rows.
@@ -108,11 +121,9 @@ export function withRows(inner: PullSource, splitTable: SplitTable): PullSource 
       if (mode === undefined || (path === undefined && !isTable(naturalKey)))
         return inner.read(source, naturalKey, signal);
       const file = path ?? naturalKey;
-      const known = kept.get(`${source.sourceId}/${file}`);
-      const isFresh = known !== undefined && known.untilMs > performance.now();
-      const split = isFresh ? known.split : splitFile(source, file, { mode, signal });
-      if (!isFresh) keep(source, file, split);
-      const found = await split;
+      const of = keptKey(source, file);
+      const found = await (kept.fresh(of) ??
+        kept.keep(of, splitFile(source, file, { mode, signal })));
       if (found === undefined) return undefined;
       const wrong = found.refused.find(({ line }) => lineKey(file, line) === naturalKey);
       if (wrong !== undefined)
