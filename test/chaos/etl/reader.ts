@@ -114,6 +114,23 @@ function createStoreReader(setup: ReaderSetup) {
   return { stored, manifests };
 }
 
+/** Verdicts of citations, a hundred a call. */
+async function verifyCitations(
+  { baseUrl, key, purpose }: ReaderSetup,
+  citations: FoundHit['citation'][],
+): Promise<string[]> {
+  const verdicts: string[] = [];
+  for (let at = 0; at < citations.length; at += 100) {
+    const body = { purpose, citations: citations.slice(at, at + 100) };
+    const call = { method: 'POST', path: '/v1/citations:verify', body };
+    const answer = (await insist(() => callApi(baseUrl, key, call))) as {
+      verdicts: { verdict: string }[];
+    };
+    verdicts.push(...answer.verdicts.map(({ verdict }) => verdict));
+  }
+  return verdicts;
+}
+
 /** Every way of reading there is. */
 export function createReader(setup: ReaderSetup) {
   const { baseUrl, key, collectionId, purpose } = setup;
@@ -176,25 +193,14 @@ export function createReader(setup: ReaderSetup) {
     }));
   };
 
-  const verify = async (citations: FoundHit['citation'][]): Promise<string[]> => {
-    const verdicts: string[] = [];
-    for (let at = 0; at < citations.length; at += 100) {
-      reads += 1;
-      const body = { purpose, citations: citations.slice(at, at + 100) };
-      const call = { method: 'POST', path: '/v1/citations:verify', body };
-      const answer = (await insist(() => callApi(baseUrl, key, call))) as {
-        verdicts: { verdict: string }[];
-      };
-      verdicts.push(...answer.verdicts.map(({ verdict }) => verdict));
-    }
-    return verdicts;
-  };
-
   return {
     idOf,
     byId,
     search,
-    verify,
+    verify: (citations: FoundHit['citation'][]): Promise<string[]> => {
+      reads += Math.ceil(citations.length / 100);
+      return verifyCitations(setup, citations);
+    },
     ...createStoreReader(setup),
     /** Whether this text was a question of ours. */
     isQuestion: (digest: string): boolean => asked.has(digest),
