@@ -19,6 +19,8 @@ const unchanged = `
   applied as (
     select doc_id, seq from etl_change_event
     where tenant_id = $1 and batch_id = $2 and state = 'CLAIMED' and doc_id = any ($4::uuid[])),
+  former as (
+    select doc_id, acl from etl_document where tenant_id = $1 and doc_id = any ($4::uuid[])),
   going as (
     select doc_id, max(seq) as seq from etl_change_event
     where tenant_id = $1 and doc_id = any ($4::uuid[]) and state = 'PENDING' and kind = 'delete' group by doc_id),
@@ -36,11 +38,12 @@ const unchanged = `
         and r.rev = d.live_rev and r.acl_hash = d.acl_hash), d.acl) end,
     claim_batch = null, claim_until = null, lost_claims = 0, updated_at = now()
   from i join applied e on e.doc_id = i."docId"
+  join former on former.doc_id = i."docId"
   left join going on going.doc_id = i."docId"
   left join doubt on doubt.doc_id = i."docId"
   where d.tenant_id = $1 and d.doc_id = any ($4::uuid[]) and d.doc_id = i."docId" and d.fence = i.fence
     and d.claim_batch = $2 and d.live_rev is not null and (doubt.rev is null or doubt.rev <= d.live_rev or i.gone)
-  returning d.doc_id`;
+  returning d.doc_id, former.acl is distinct from d.acl as reopened`;
 
 async function settleUnchanged(
   query: Query,
@@ -55,6 +58,12 @@ async function settleUnchanged(
     documents.map(({ docId }) => docId),
   ]);
   const docIds = rows.map((row) => String(row.doc_id));
+  const reopened = rows.filter((row) => row.reopened === true).map((row) => row.doc_id);
+  if (reopened.length > 0)
+    await query(
+      `update etl_manifest set is_behind = true where tenant_id = $1 and doc_id = any($2::uuid[])`,
+      [of.tenant, reopened],
+    );
   await resolveStops(
     query,
     of.tenant,
