@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { ChangeRecord, ClaimedDocument } from '../../src/domain/etl/ledger.js';
 import { createRelayStore } from '../../src/adapters/postgres/events.js';
 import { aclHash } from '../../src/domain/etl/fingerprints.js';
-import { building, LedgerWorld, live, only, push, sourceId, upsert } from './ledger-world.js';
+import { building, LedgerWorld, live, only, push, sourceId } from './ledger-world.js';
 
 let world: LedgerWorld;
 let tenants = 0;
@@ -221,32 +221,6 @@ test('a redelivery collapses and a lower seq is superseded, also when it is a de
     [t],
   );
   expect(states.map(({ state }) => state)).toEqual(['SUPERSEDED', 'SUPERSEDED', 'APPLIED']);
-});
-
-test('an upload that returns to an earlier content is a change, not a redelivery', async () => {
-  const t = await tenant('upload');
-  for (const text of ['one', 'two', 'one']) {
-    await world.record(t, upsert('a', `hash of ${text}`, { contentRef: text }));
-    await world.drain(t);
-    expect(await world.texts(t)).toEqual([text]);
-  }
-});
-
-test('an upload that returns to an earlier content while another is on its way ends with what it returned to', async () => {
-  const t = await tenant('upload');
-  const send = (text: string) =>
-    world.record(t, upsert('a', `hash of ${text}`, { contentRef: text }));
-  await send('one');
-  await world.drain(t);
-  // The live one again, and one that waits itself.
-  for (const texts of [
-    ['two', 'one'],
-    ['three', 'two', 'three'],
-  ]) {
-    for (const text of texts) await send(text);
-    await world.drain(t);
-    expect(await world.texts(t)).toEqual(texts.slice(-1));
-  }
 });
 
 test('G5: order, repetition and size of batches do not change the result', async () => {

@@ -181,6 +181,32 @@ const insertChanges = `
             else d.deleted_at is not null or d.source_token is distinct from e.source_version end)))
   returning e.change_id, e.doc_id::text, e.kind, e.key_hash, e.source_version, e.state`;
 
+/** Changes that a batch is applying while a later one waits: arriving again, the source has returned to them. */
+const findOvertakenClaims = `
+  select e.key_hash, e.kind, e.source_version from etl_change_event e
+  where e.tenant_id = $1 and e.doc_id = any($2::uuid[]) and e.state = 'CLAIMED' and e.kind <> 'acl' and ${isOvertaken}`;
+
+/**
+ * Arrivals of an upload source, those that return to a change which a batch holds under a version of their own: the row
+ * of that change belongs to the batch until it ends.
+ */
+async function withReturns(
+  parts: LedgerParts,
+  tx: Tx,
+  { tenant, sourceId, arrivals, key }: Call,
+): Promise<Arrival[]> {
+  const ids = [...new Set(arrivals.map((arrival) => arrival.docId))];
+  const held = await tx.$queryRawUnsafe<SqlRow[]>(findOvertakenClaims, tenant, ids);
+  if (held.length === 0) return arrivals;
+  const names = new Set(held.map((row) => contentRow(named(row))));
+  return all(arrivals, async (arrival) => {
+    const { change } = arrival;
+    if (!names.has(contentRow({ ...change, keyHash: arrival.keyHash }))) return arrival;
+    const sourceVersion = `${change.sourceVersion}~${newId('change')}`;
+    return arrivalOf(parts, { tenant, sourceId, key }, { ...change, sourceVersion });
+  });
+}
+
 /** W4: deletions hide and narrowed access holds, before anything else is done about them. */
 async function holdAtOnce(
   tx: Tx,
@@ -262,23 +288,25 @@ interface Call {
   tenant: string;
   sourceId: string;
   arrivals: Arrival[];
+  /** The tenant's id key. */
+  key: Uint8Array;
   startedBy: 'api' | 'relay';
 }
 
 async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Recorded>> {
-  const { tenant, sourceId, arrivals } = call;
+  const { tenant, sourceId } = call;
   const source = await lockSource(tx, call);
-  const documents = arrivals.map(({ change, ...ids }) => ({
+  const documents = call.arrivals.map(({ change, ...ids }) => ({
     docId: ids.docId,
     keyHash: ids.keyHash,
     naturalKeyEnc: ids.naturalKeyEnc,
     acl: change.content?.acl ?? source.acl,
   }));
-  const collection = String(source.collection_id);
-  const listed = JSON.stringify(documents);
-  await tx.$executeRawUnsafe(insertDocuments, tenant, sourceId, collection, listed);
-  const ids = [...new Set(arrivals.map((arrival) => arrival.docId))];
+  const into = [sourceId, String(source.collection_id), JSON.stringify(documents)];
+  await tx.$executeRawUnsafe(insertDocuments, tenant, ...into);
+  const ids = [...new Set(call.arrivals.map((arrival) => arrival.docId))];
   const known = await lockDocuments(tx, tenant, ids);
+  const arrivals = source.kind === 'upload' ? await withReturns(parts, tx, call) : call.arrivals;
   const suppressed = await findSuppressed(tx, tenant, ids);
   const barred = arrivals.filter((arrival) => isBarred(suppressed, arrival));
   if (barred.length > 0 && call.startedBy === 'api')
@@ -363,7 +391,7 @@ export function createEtlChanges(
       arrivalOf(parts, { tenant, sourceId, key }, change),
     );
     return mutate(parts.db, caller, (tx) =>
-      record(parts, tx, { tenant, sourceId, arrivals, startedBy }),
+      record(parts, tx, { tenant, sourceId, arrivals, key, startedBy }),
     );
   };
   return {
