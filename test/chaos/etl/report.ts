@@ -26,7 +26,7 @@ export interface Report {
 }
 
 /** Embeds for each chunk that changed, at most (etl.md G4). */
-export const MOST_EMBEDS = 1.05;
+const MOST_EMBEDS = 1.05;
 
 export const emptyPoint = (): PointReport => ({
   rounds: 0,
@@ -44,7 +44,7 @@ const sum = (report: Report, of: (point: PointReport) => number): number =>
 export const killsOf = (report: Report): number => sum(report, ({ kills }) => kills);
 
 /** Paid embeds for each changed chunk over the whole run. */
-export function embedsPerChange(report: Report): number {
+function embedsPerChange(report: Report): number {
   const paid = report.cold.paid + sum(report, (point) => point.paid);
   const changed = report.cold.changed + sum(report, (point) => point.changed);
   return changed === 0 ? 0 : paid / changed;
