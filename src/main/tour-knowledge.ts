@@ -10,7 +10,7 @@ export interface Told {
   workflowId?: string;
 }
 
-const QUESTION = 'How do I use my own Postgres?';
+const QUESTION = 'Which roles of Postgres does Anneal need, and which URL is for migrations?';
 const EDITED = 'docs/notes.md';
 const PURPOSE = 'support';
 /** A first ingestion on two busy cores. */
