@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isFinalInference, type InferenceState } from '../../src/domain/inference/contract.js';
+import { pause } from '../support/pause.js';
 
 /** What became of one inference that a caller would not let go of. */
 export interface Insisted {
@@ -31,8 +32,6 @@ async function call(
     return undefined;
   }
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Asks once and insists: the same key and body again where the connection breaks or a 5xx comes, a look at the inference

@@ -7,6 +7,7 @@ import {
   startInstallation,
   type Installation,
 } from './reembed-load.js';
+import { pause } from '../support/pause.js';
 
 const PAGES = 48;
 const tenant = 'acme';
@@ -40,8 +41,6 @@ interface Generation {
 }
 const generations = async () => (await loaded.collection()).generations as Generation[];
 const stateOf = async (id: string) => (await generations()).find((one) => one.id === id)?.state;
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Edits pages and asks questions until it is stopped; remembers which generation gave each answer. */
 function underLoad() {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { pause } from '../../support/pause.js';
 
 /** An answer that is not a success; status 0: there was none. */
 export class ApiError extends Error {
@@ -53,8 +54,6 @@ export async function callApi(
   if (status >= 400) throw new ApiError(`${method} ${path}`, status, text);
   return text === '' ? {} : (JSON.parse(text) as unknown);
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Whether asking again may help: no answer, a server that is not well, or one that is busy. */
 export const isPassing = (error: unknown): boolean =>

@@ -4,6 +4,7 @@ import type { EtlStack } from './etl-stack.js';
 import type { Finding } from './findings.js';
 import { workerPoints, type KillPointName } from './kill-points.js';
 import type { World } from './world.js';
+import { pause } from '../../support/pause.js';
 
 /** What one round is about. */
 export interface RoundPlan {
@@ -31,8 +32,6 @@ interface Round extends RoundPlan {
   /** Scans that wait for the one before; a process that stands at a failpoint may be what they wait for. */
   scans: Promise<unknown>[];
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What a K5 round repeats is by definition everything in flight: it changes little, others change more. */
 const documentsOf = (point: KillPointName): number => (point === 'K5' ? 1 : 7);

@@ -11,11 +11,10 @@ import type { EtlStack } from './etl-stack.js';
 import type { Books, Verdict } from './findings.js';
 import { everyReader } from './make-changes.js';
 import { sourceNames, type SourceName } from './source-model.js';
+import { pause } from '../../support/pause.js';
 
 const purpose = 'support';
 const SETTLE_MS = 240_000;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A collection with one source of each kind, the driver that edits them, and the checker that looks. */
 export class World {

@@ -1,0 +1,3 @@
+/** Resolves after this many milliseconds: for polling from outside, never instead of a condition. */
+export const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
