@@ -15,6 +15,9 @@ export interface RoleUrls {
   relay: string;
 }
 
+// Roles belong to the whole server: two who alter one at the same instant get "tuple concurrently updated".
+const LOCK_KEY = 7_081_202_612;
+
 /** The URL of `adminUrl`'s server for another role and database. */
 function urlFor(
   adminUrl: string,
@@ -37,7 +40,8 @@ const roleUrls = (adminUrl: string, passwords: RolePasswords, database: string):
 });
 
 /**
- * Creates roles and database on a server we administer (the bundled one, or a test's). Idempotent.
+ * Creates roles and database on a server we administer (the bundled one, or a test's). Idempotent; those who
+ * provision one server at the same time go one after the other.
  * @param how.rolesSql path of prisma/roles.sql
  * @param how.template database to clone, for tests
  */
@@ -52,6 +56,7 @@ export async function provision(
   });
   await client.connect();
   try {
+    await client.query('select pg_advisory_lock($1)', [LOCK_KEY]);
     await client.query(await readFile(how.rolesSql, 'utf8'));
     for (const [role, password] of Object.entries(passwords)) {
       await client.query(
