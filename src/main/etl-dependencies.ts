@@ -126,7 +126,7 @@ export function createKnowledgeRoutes(
         return { body: Readable.from([body]), mediaType: headers['content-type'] };
       },
       submitChanges: knowledge.ledger.submitChanges,
-      spanText: knowledge.retrievalDeps.reads.spanText,
+      readSpans: knowledge.retrievalDeps.reads.readSpans,
       artifacts,
       uploadDeadlineMs: UPLOAD_DEADLINE_MS,
       nowMs: () => Date.now(),

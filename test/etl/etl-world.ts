@@ -112,9 +112,7 @@ async function createDeps(database: TestDatabase, root: string): Promise<EtlRout
     openUrl: async () => {
       throw new PlatformError('EGRESS_REFUSED', 'No address is allowed here.');
     },
-    spanText: async () => {
-      throw new PlatformError('NOT_FOUND', 'There is no such revision.');
-    },
+    readSpans: async (_tenant, { spans }) => spans.map(() => ({ refused: 'NOT_FOUND' })),
     artifacts: await openFolderStore({ root: join(root, 'artifacts'), nowMs: Date.now() }),
     uploadDeadlineMs: 60_000,
     nowMs: Date.now,

@@ -3,6 +3,7 @@ import {
   createEtlShards,
 } from '../../src/adapters/postgres/etl-embeddings.js';
 import { createEtlGenerations } from '../../src/adapters/postgres/etl-generations.js';
+import { createRetrievalStore } from '../../src/adapters/postgres/retrieval.js';
 import { building, callerOf, collectionId, LedgerWorld, live, only, push } from './ledger-world.js';
 
 let world: LedgerWorld;
@@ -29,7 +30,17 @@ test('a foreign tenant sees nothing and claims nothing', async () => {
   expect(await world.reads.readFilter(theirs, { ...query, principals })).toEqual([]);
   await world.record(ours, push('a', 2, 'two'));
   expect((await world.claim(theirs)).documents).toEqual([]);
-  expect((await world.reads.freshness(theirs, collectionId)).oldestUnappliedMs).toBe(0);
+  await world.database.asSuperuser(
+    `update etl_change_event set received_at = now() - interval '1 minute' where tenant_id = $1`,
+    [ours],
+  );
+  const { findSearched } = createRetrievalStore(world.database.worker);
+  const behind = async (of: string) =>
+    (await findSearched(of, collectionId)).behind.oldestUnappliedMs;
+  expect(await behind(theirs)).toBe(0);
+  expect(await behind(ours)).toBeGreaterThanOrEqual(60_000);
+  await world.claim(ours);
+  expect(await behind(ours)).toBeGreaterThanOrEqual(60_000);
   expect(await world.database.worker.batch(theirs, (q) => q('select * from etl_document'))).toEqual(
     [],
   );

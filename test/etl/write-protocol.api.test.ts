@@ -78,14 +78,16 @@ test('G2: a document is read at one revision, before, during and after its write
     [2, 5, 10],
     [2, 12, 16],
   ]);
-  expect(hits[0]).toMatchObject({ title: 'Title', headingPath: ['Path'] });
-  const span = { docId: write.docId, principals: ['group:staff'], purpose: 'support' };
-  await expect(
-    world.reads.spanText(t, { ...span, rev: 1, start: 5, end: 8 }),
-  ).resolves.toMatchObject({ text: 'two', current: false });
-  await expect(
-    world.reads.spanText(t, { ...span, rev: 2, start: 5, end: 10, purpose: 'marketing' }),
-  ).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const { docId } = write;
+  const old = { docId, rev: 1, start: 5, end: 8 };
+  const current = { docId, rev: 2, start: 5, end: 10, chunkAt: 2 };
+  const reader = { principals: ['group:staff'], purpose: 'support' };
+  expect(await world.reads.readSpans(t, { ...reader, spans: [current, old] })).toEqual([
+    { text: 'three', title: 'Title', headingPath: ['Path'], current: true },
+    { text: 'two', title: 'Title', headingPath: [], current: false },
+  ]);
+  const elsewhere = { ...reader, purpose: 'marketing', spans: [current] };
+  expect(await world.reads.readSpans(t, elsewhere)).toEqual([{ refused: 'NOT_FOUND' }]);
 });
 
 test('text that is no longer kept is gone with a reason: expired or erased', async () => {
@@ -95,19 +97,20 @@ test('text that is no longer kept is gone with a reason: expired or erased', asy
   await world.record(t, push('a', 2, 'two'));
   await world.drain(t);
   const { docId } = only(await world.read(t));
-  const span = { docId, rev: 1, start: 0, end: 3, principals: ['group:staff'], purpose: 'support' };
-  await expect(world.reads.spanText(t, span)).resolves.toMatchObject({ text: 'one' });
+  const reader = { principals: ['group:staff'], purpose: 'support' };
+  const read = async (by = reader) =>
+    only(await world.reads.readSpans(t, { ...by, spans: [{ docId, rev: 1, start: 0, end: 3 }] }));
+  expect(await read()).toMatchObject({ text: 'one' });
   const set = (what: string) =>
     world.database.asSuperuser(
       `update etl_revision set ${what} where tenant_id = $1 and doc_id = $2 and rev = 1`,
       [t, docId],
     );
   await set('text_enc = null, head_enc = null, blocks_enc = null');
-  await expect(world.reads.spanText(t, span)).rejects.toMatchObject({ code: 'REVISION_EXPIRED' });
+  expect(await read()).toEqual({ refused: 'REVISION_EXPIRED' });
   await set(`state = 'ERASED'`);
-  await expect(world.reads.spanText(t, span)).rejects.toMatchObject({ code: 'REVISION_ERASED' });
-  const stranger = { ...span, principals: ['group:none'] };
-  await expect(world.reads.spanText(t, stranger)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(await read()).toEqual({ refused: 'REVISION_ERASED' });
+  expect(await read({ ...reader, principals: ['group:none'] })).toEqual({ refused: 'NOT_FOUND' });
 });
 
 test('a writer whose fence is stale records, commits and quarantines nothing', async () => {

@@ -60,7 +60,7 @@ const chunksOf = (document: LedgerDocument, rev: number): ReadHit[] =>
     rowId: idOf('row', document.docId, rev, at),
     chunkId: idOf('chunk', document.docId, rev, at),
     docId: document.docId,
-    ...{ rev, start, end, page: 0, headingPath: [], title: `title ${document.docId}` },
+    ...{ rev, start, end, page: 0, chunkAt: at + 1 },
     textHash: 'unused',
     staleSince: document.stale ? '2026-01-01T00:00:00Z' : undefined,
   }));
@@ -91,21 +91,23 @@ function memoryReads(
       );
     },
     hasRows: () => Promise.resolve([...documents.values()].some(({ liveRev }) => liveRev > 0)),
-    spanText: (_tenant, query) => {
+    readSpans: (_tenant, { spans, ...by }) => {
       step();
-      const document = visible(query.docId, query);
-      const revision = document?.revisions.get(query.rev);
-      if (document === undefined || revision === undefined)
-        return Promise.reject(new PlatformError('NOT_FOUND', 'no such document'));
-      if (revision.state === 'ERASED' || revision.state === 'EXPIRED')
-        return Promise.reject(new PlatformError(`REVISION_${revision.state}`, 'gone'));
-      return Promise.resolve({
-        text: revision.text.slice(query.start, query.end),
-        title: `title ${query.docId}`,
-        current: query.rev === document.liveRev,
-      });
+      return Promise.resolve(
+        spans.map(({ docId, rev, start, end }) => {
+          const document = visible(docId, by);
+          const revision = document?.revisions.get(rev);
+          if (document === undefined || revision === undefined) return { refused: 'NOT_FOUND' };
+          if (revision.state === 'ERASED' || revision.state === 'EXPIRED')
+            return { refused: `REVISION_${revision.state}` };
+          return {
+            text: revision.text.slice(start, end),
+            ...{ title: `title ${docId}`, headingPath: [] },
+            current: rev === document.liveRev,
+          };
+        }),
+      );
     },
-    freshness: () => Promise.resolve({ oldestUnappliedMs: 0, lastCompleteScanAt: undefined }),
   };
 }
 
@@ -153,6 +155,7 @@ export function createMemoryCollection(options: { store?: VectorStore; step?: ()
   const collection: SearchedCollection = {
     ...{ collectionId: live.collectionId, purposes: ['support', 'audit'], fusion: 'weighted' },
     ...{ alphaBp: undefined, piiPolicy: {}, live },
+    behind: { oldestUnappliedMs: 0, lastCompleteScanAt: undefined },
   };
   const sink = () => store.sink({ tenant: data.tenant, ...live });
 

@@ -52,21 +52,11 @@ async function assertAskable(
   return collection.live;
 }
 
-async function freshnessOf(
-  deps: RetrievalDeps,
-  tenant: string,
-  collectionId: string,
-): Promise<Freshness> {
-  const { oldestUnappliedMs, lastCompleteScanAt } = await deps.reads.freshness(
-    tenant,
-    collectionId,
-  );
-  return {
-    oldestUnappliedMs,
-    lastCompleteScanAt: lastCompleteScanAt ?? null,
-    stale: oldestUnappliedMs > deps.freshnessObjectiveMs,
-  };
-}
+const freshnessOf = (deps: RetrievalDeps, { behind }: SearchedCollection): Freshness => ({
+  oldestUnappliedMs: behind.oldestUnappliedMs,
+  lastCompleteScanAt: behind.lastCompleteScanAt ?? null,
+  stale: behind.oldestUnappliedMs > deps.freshnessObjectiveMs,
+});
 
 /** A leg that answers alone keeps its own order, whatever the collection's weight. */
 function fusionFor(
@@ -91,10 +81,7 @@ async function answer(
   const text = await deps.scrubQuery(reader.tenant, query.text, collection.piiPolicy);
   const { mode, allowDegraded, filter: metadata, k } = query;
   const search = { reader, generation, text, mode, metadata, allowDegraded, signal };
-  const [found, freshness] = await Promise.all([
-    searchReadable(deps, search, k),
-    freshnessOf(deps, reader.tenant, of.collectionId),
-  ]);
+  const found = await searchReadable(deps, search, k);
   const { degraded } = found;
   const ranked = fuse(
     found.legs,
@@ -112,7 +99,7 @@ async function answer(
     collectionId: of.collectionId as RetrievalAnswer['collectionId'],
     generationId: generation.generationId,
     embedFp: generation.embedFp,
-    freshness,
+    freshness: freshnessOf(deps, collection),
     exhausted: found.exhausted,
     degraded,
   };

@@ -17,7 +17,7 @@ import {
 } from '../../domain/retrieval/evaluation-contract.js';
 import { HOUR_MS, MINUTE_MS } from '../../domain/units.js';
 import type { Verdict } from '../../domain/verdict.js';
-import type { Database, Tx } from './database.js';
+import type { Database, SqlRow, Tx } from './database.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
 import type { EtlGeneration, RetrievalEvalRun } from './generated/client.js';
@@ -40,22 +40,35 @@ export const generationFacts = (row: EtlGeneration): GenerationFacts => ({
   drifted: row.driftedAt !== null,
 });
 
-async function searchedCollection(tx: Tx, collectionId: string): Promise<SearchedCollection> {
-  const row = await tx.etlCollection.findFirst({ where: { collectionId } });
-  if (row === null) throw new PlatformError('NOT_FOUND', 'There is no such collection.');
-  const { liveGenerationId } = row;
-  const live =
-    liveGenerationId === null
-      ? null
-      : await tx.etlGeneration.findFirst({ where: { generationId: liveGenerationId } });
+/** The one row of SQL function `etl_searched`. @throws NOT_FOUND where there is none */
+function searchedOf(collectionId: string, row: SqlRow | undefined): SearchedCollection {
+  if (row === undefined) throw new PlatformError('NOT_FOUND', 'There is no such collection.');
   const { piiPolicy } = row.pipeline as { piiPolicy?: Record<string, unknown> };
+  const { scanned, generation_id: generationId } = row;
   return {
     collectionId,
-    purposes: row.purposes,
+    purposes: row.purposes as string[],
     fusion: row.fusion === 'rrf' ? 'rrf' : 'weighted',
-    alphaBp: row.alphaBp ?? undefined,
+    alphaBp: row.alpha_bp === null ? undefined : Number(row.alpha_bp),
     piiPolicy: piiPolicy ?? {},
-    live: live === null ? undefined : generationFacts(live),
+    live:
+      typeof generationId !== 'string'
+        ? undefined
+        : {
+            generationId,
+            collectionId,
+            embedder: String(row.embedder),
+            embedSpec: row.embed_spec as Record<string, unknown>,
+            embedFp: String(row.embed_fp),
+            dims: Number(row.dims),
+            sink: String(row.sink),
+            state: row.state as GenerationFacts['state'],
+            drifted: row.drifted === true,
+          },
+    behind: {
+      oldestUnappliedMs: Number(row.oldest_ms),
+      lastCompleteScanAt: scanned instanceof Date ? scanned.toISOString() : undefined,
+    },
   };
 }
 
@@ -153,7 +166,10 @@ async function startEvaluation(
   const set = await tx.retrievalEvalSet.findFirst({ where: { evalSetId } });
   if (set === null) throw new PlatformError('NOT_FOUND', 'There is no such evaluation set.');
   const { collectionId } = set;
-  const collection = await searchedCollection(tx, collectionId);
+  const [row] = await tx.$queryRaw<
+    SqlRow[]
+  >`select * from etl_searched(${caller.tenant}, ${collectionId})`;
+  const collection = searchedOf(collectionId, row);
   if (!collection.purposes.includes(purpose))
     throw new PlatformError('PURPOSE_DENIED', 'The collection does not allow this purpose.');
   const generationId = request.generationId ?? collection.live?.generationId;
@@ -208,8 +224,10 @@ function viewOf(row: RetrievalEvalRun): RetrievalEvaluationView {
 /** What retrieval and its endpoints need of Postgres besides the read filter. Failures: `STORE_UNAVAILABLE`. */
 export const createRetrievalStore = (db: Database) => ({
   /** @throws NOT_FOUND */
-  findSearched: (tenant: string, collectionId: string): Promise<SearchedCollection> =>
-    db.withTenant(tenant, (tx) => searchedCollection(tx, collectionId)),
+  findSearched: async (tenant: string, collectionId: string): Promise<SearchedCollection> => {
+    const [row] = await db.call('select * from etl_searched($1, $2)', [tenant, collectionId]);
+    return searchedOf(collectionId, row);
+  },
 
   /** Immutable once stored. */
   saveEvalSet: (caller: Caller, set: NewEvalSet): Promise<Outcome<EvalSetView>> =>

@@ -165,7 +165,7 @@ export interface EtlRouteDeps {
   ) => Promise<{ sourceId: string; naturalKey: string } | undefined>;
   suppressDocument: (caller: Caller, docId: string) => Promise<void>;
   /** Text of a revision for a reader, as the ledger allows it. */
-  spanText: LedgerReads['spanText'];
+  readSpans: LedgerReads['readSpans'];
   decideItem: (
     caller: Caller,
     itemId: string,

@@ -1,11 +1,18 @@
 import { z } from 'zod';
 import { groupsOf } from '../../domain/access/principal.js';
+import { PlatformError } from '../../domain/errors.js';
 import { spanSchema } from '../../domain/etl/document-requests.js';
 import { documentIdSchema } from '../../domain/ids.js';
 import { purposeSchema } from '../../domain/registry/contract.js';
 import { readerOf } from '../../domain/retrieval/principals.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
+
+const refusals = {
+  NOT_FOUND: 'There is no such revision.',
+  REVISION_EXPIRED: 'The text of this revision is no longer kept.',
+  REVISION_ERASED: 'The text of this revision was erased.',
+};
 
 const placeSchema = z.coerce.number().int().min(0).max(8_000_000);
 
@@ -38,14 +45,19 @@ export const getDocumentText = (deps: EtlRouteDeps) =>
       const { principals, purpose } = readerOf({ tenant, subject, groups, purpose: query.purpose });
       const { start, end } = query;
       const place = { docId: params.id, rev: params.rev, start, end };
-      const span = await deps.spanText(tenant, { ...place, principals, purpose });
+      const [span] = await deps.readSpans(tenant, { spans: [place], principals, purpose });
+      if (span === undefined || 'refused' in span) {
+        const code = span?.refused ?? 'NOT_FOUND';
+        throw new PlatformError(code, refusals[code]);
+      }
+      const { text, title, current } = span;
       const body = {
         documentId: params.id,
         revision: params.rev,
         start,
-        end: start + span.text.length,
+        end: start + text.length,
         unit: 'utf16' as const,
-        ...span,
+        ...{ text, title, current },
       };
       return { status: 200, body };
     },

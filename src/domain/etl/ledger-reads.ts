@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../errors.js';
+
 /** What a search asks the ledger about its candidates; `rowIds` and `docIds` are two lists of one length. */
 interface ReadQuery {
   generationId: string;
@@ -14,27 +16,39 @@ export interface ReadHit {
   docId: string;
   rev: number;
   chunkId: string;
+  /** Place of the chunk in its revision, from 1. */
+  chunkAt: number;
   start: number;
   end: number;
   /** 0 where there are no pages. */
   page: number;
-  headingPath: string[];
-  title: string;
   /** Hash of the embedded text of the chunk. */
   textHash: string;
   /** Since when the revision is older than its source because the newer one is quarantined. */
   staleSince: string | undefined;
 }
 
-/** A span of a revision. Purpose and principals are checked like those of a search. */
-export interface SpanQuery {
+/** A span of a revision. */
+export interface Span {
   docId: string;
   rev: number;
   start: number;
   end: number;
+  /** The chunk whose heading path is wanted, by its place in the revision from 1. */
+  chunkAt?: number;
+}
+
+/** Spans that one reader asks for. Purpose and principals are checked like those of a search. */
+export interface SpansQuery {
+  spans: readonly Span[];
   principals: readonly string[];
   purpose: string;
 }
+
+/** A span as a reader gets it, or why not: NOT_FOUND where the reader may not see the document. */
+export type SpanRead =
+  | { text: string; title: string; headingPath: string[]; current: boolean }
+  | { refused: Extract<ErrorCode, 'NOT_FOUND' | 'REVISION_EXPIRED' | 'REVISION_ERASED'> };
 
 /** What reading needs from the ledger (etl.md §5 READ, §11). Failures: `STORE_UNAVAILABLE`. */
 export interface LedgerReads {
@@ -42,14 +56,6 @@ export interface LedgerReads {
   readFilter: (tenant: string, query: ReadQuery) => Promise<ReadHit[]>;
   /** Whether anything was ever committed to a generation; until then its store may have no place for it. */
   hasRows: (tenant: string, generationId: string) => Promise<boolean>;
-  /** @throws NOT_FOUND where the reader may not see it; REVISION_EXPIRED, REVISION_ERASED */
-  spanText: (
-    tenant: string,
-    query: SpanQuery,
-  ) => Promise<{ text: string; title: string; current: boolean }>;
-  /** How far a collection is behind its sources. */
-  freshness: (
-    tenant: string,
-    collectionId: string,
-  ) => Promise<{ oldestUnappliedMs: number; lastCompleteScanAt: string | undefined }>;
+  /** Texts of spans, in their order. */
+  readSpans: (tenant: string, query: SpansQuery) => Promise<SpanRead[]>;
 }

@@ -300,7 +300,7 @@ export interface Ledger {
   markCopies: (
     tenant: string,
     generationId: string,
-    copies: readonly Pick<StoreCopy, 'docId' | 'rev' | 'aclHash' | 'metaHash'>[],
+    copies: readonly Pick<StoreCopy, 'docId' | 'rev' | 'acl' | 'aclHash' | 'metaHash'>[],
   ) => Promise<void>;
   /** INTENT of a deletion: every row of the document in every generation. */
   recordDeletions: (

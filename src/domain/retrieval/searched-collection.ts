@@ -13,6 +13,13 @@ export interface SearchedCollection {
   piiPolicy: Record<string, unknown>;
   /** Undefined where no generation was ever live. */
   live: GenerationFacts | undefined;
+  /** How far the collection is behind its sources: what was applied by now, the search sees. */
+  behind: {
+    /** Age of the oldest change that is not applied; 0 where there is none. */
+    oldestUnappliedMs: number;
+    /** ISO 8601 UTC; undefined where a folder was never listed whole, or there is none. */
+    lastCompleteScanAt: string | undefined;
+  };
 }
 
 /** How the legs of this collection are put together. */
