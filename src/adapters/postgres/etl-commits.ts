@@ -130,11 +130,13 @@ const removeDocuments = `
       where e.tenant_id = $1 and e.batch_id = d.claim_batch and e.doc_id = d.doc_id and e.state = 'CLAIMED'))
   from jsonb_to_recordset($2::jsonb) as i("docId" uuid) where d.tenant_id = $1 and d.doc_id = any ($3::uuid[]) and d.doc_id = i."docId"`;
 
-// Rows that are kept have the copies of access and metadata that they were last written with.
+// Rows that are kept have the copies of access and metadata that they were last written with; those of a generation that
+// catches up have the access of now, which a change that waits may have narrowed.
 const manifests = `
-  insert into etl_manifest as m (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash, meta_hash, unindexed_row_ids)
-  select $1, i.generation_id, i.doc_id, i.rev, i.row_ids, case when x."caughtUp" then coalesce(d.acl_hash, '') else r.acl_hash end,
-    r.meta_hash, array(select u from unnest(x.unindexed) u where u = any (i.row_ids))
+  insert into etl_manifest as m (tenant_id, generation_id, doc_id, rev, row_ids, acl_hash, is_behind, meta_hash,
+    unindexed_row_ids)
+  select $1, i.generation_id, i.doc_id, i.rev, i.row_ids, case when x."caughtUp" and d.acl <> r.acl then '' else r.acl_hash end,
+    x."caughtUp" and d.acl <> r.acl, r.meta_hash, array(select u from unnest(x.unindexed) u where u = any (i.row_ids))
   from jsonb_to_recordset($2::jsonb) as x("docId" uuid, rev int, gens text[], "caughtUp" boolean, unindexed uuid[])
   join etl_intent i on i.tenant_id = $1 and i.doc_id = any ($3::uuid[]) and i.doc_id = x."docId" and i.rev = x.rev and i.state = 'OPEN'
     and i.generation_id = any (x.gens)
@@ -144,7 +146,7 @@ const manifests = `
     set rev = excluded.rev, row_ids = excluded.row_ids,
       acl_hash = case when m.row_ids && excluded.row_ids then m.acl_hash else excluded.acl_hash end,
       meta_hash = case when m.row_ids && excluded.row_ids then m.meta_hash else excluded.meta_hash end,
-      is_behind = m.row_ids && excluded.row_ids
+      is_behind = excluded.is_behind or m.row_ids && excluded.row_ids
         and (m.acl_hash, m.meta_hash) is distinct from (excluded.acl_hash, excluded.meta_hash),
       unindexed_row_ids = array(select u from unnest(m.unindexed_row_ids || excluded.unindexed_row_ids) u
         where u = any (excluded.row_ids))`;

@@ -1,9 +1,16 @@
 import type { Ledger } from '../../domain/etl/ledger.js';
 import type { SqlRow } from './database.js';
-import { all, readJson, sealed, type LedgerParts, type RevisionHead } from './etl-rows.js';
+import {
+  all,
+  hashOfCopy,
+  readJson,
+  sealed,
+  type LedgerParts,
+  type RevisionHead,
+} from './etl-rows.js';
 
 const behind = `
-  select m.doc_id, m.rev, m.row_ids, m.unindexed_row_ids, d.acl, d.acl_hash, d.meta_hash, l.pages,
+  select m.doc_id, m.rev, m.row_ids, m.unindexed_row_ids, d.acl, d.meta_hash, l.pages,
     case when m.meta_hash is distinct from d.meta_hash then r.head_enc end as head_enc
   from etl_manifest m
   join etl_document d on d.tenant_id = $1 and d.doc_id = m.doc_id and d.live_rev = m.rev and d.acl_hash is not null
@@ -11,10 +18,11 @@ const behind = `
   join etl_revision r on r.tenant_id = $1 and r.doc_id = m.doc_id and r.rev = m.rev
   where m.tenant_id = $1 and m.generation_id = $2 and m.is_behind order by m.doc_id limit $3`;
 
+// What was copied may be narrower than what was committed: then the change that narrows it is still on its way.
 const mark = `
   update etl_manifest m set acl_hash = i."aclHash", meta_hash = i."metaHash",
-    is_behind = (i."aclHash", i."metaHash") is distinct from (d.acl_hash, d.meta_hash)
-  from jsonb_to_recordset($3::jsonb) as i("docId" uuid, rev int, "aclHash" text, "metaHash" text)
+    is_behind = (i.acl, i."metaHash") is distinct from (d.acl, d.meta_hash)
+  from jsonb_to_recordset($3::jsonb) as i("docId" uuid, rev int, acl text[], "aclHash" text, "metaHash" text)
   join etl_document d on d.tenant_id = $1 and d.doc_id = i."docId"
   where m.tenant_id = $1 and m.generation_id = $2 and m.doc_id = i."docId" and m.rev = i.rev`;
 
@@ -45,7 +53,7 @@ export const createEtlCopies = ({
         rev: of.rev,
         rows: storedRows(row),
         acl: row.acl as string[],
-        aclHash: String(row.acl_hash),
+        aclHash: hashOfCopy(row.acl as string[]),
         metadata: head === undefined ? undefined : readJson<RevisionHead>(head).metadata,
         metaHash: String(row.meta_hash),
       };
@@ -53,9 +61,9 @@ export const createEtlCopies = ({
   },
   markCopies: (tenant, generationId, copies) =>
     db.batch(tenant, async (query) => {
-      const marks = copies.map(({ docId, rev, aclHash, metaHash }) => ({
+      const marks = copies.map(({ docId, rev, acl, aclHash, metaHash }) => ({
         ...{ docId, rev },
-        ...{ aclHash, metaHash },
+        ...{ acl, aclHash, metaHash },
       }));
       await query(mark, [tenant, generationId, JSON.stringify(marks)]);
     }),

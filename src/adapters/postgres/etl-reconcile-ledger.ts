@@ -7,7 +7,7 @@ import {
   all,
   bounded,
   grouped,
-  optional,
+  hashOfCopy,
   readJson,
   sealed,
   type ChunkPath,
@@ -55,7 +55,14 @@ const compare = `
   select 'stale', n.row_id::text, n.doc_id::text, n.rev, n.at, n.acl, n.acl_hash
   from named n join stored s on s.row_id = n.row_id
   where n.wanted and n.acl_hash is not null and s.acl_hash is distinct from n.acl_hash
+    and not exists (select from etl_change_event e where e.tenant_id = $1 and e.doc_id = n.doc_id
+      and e.state in ('PENDING', 'CLAIMED'))
   order by 1, 2`;
+
+/** What is written now has the access of now, which a change that waits may have narrowed: it is looked at again. */
+const lookAgain = `
+  update etl_manifest set is_behind = true, acl_hash = ''
+  where tenant_id = $1 and generation_id = $2 and doc_id = any ($3::uuid[])`;
 
 const contents = `
   select l.doc_id::text, l.rev, l.text_hashes, l.starts, l.ends, l.pages, l.paths_enc, r.text_enc, r.head_enc
@@ -120,7 +127,7 @@ async function missingOf(
         page: pages[at] ?? 0,
         metadata,
         acl: row.acl as string[],
-        aclHash: optional(row.acl_hash) ?? '',
+        aclHash: hashOfCopy(row.acl as string[]),
       },
     ];
   });
@@ -177,7 +184,18 @@ const compareRows =
         ...[...digits, clock?.at],
       ]),
     );
-    const kinds = Map.groupBy(found, (row) => String(row.kind));
+    const held = new Map(stored.rowIds.map((rowId, at) => [rowId, stored.hashes[at]]));
+    const isOther = (row: SqlRow): boolean =>
+      row.kind !== 'stale' || held.get(String(row.row_id)) !== hashOfCopy(row.acl as string[]);
+    const differing = found.filter(isOther);
+    const narrowed = differing.filter(
+      ({ acl, acl_hash: hash }) => acl !== null && hashOfCopy(acl as string[]) !== hash,
+    );
+    if (narrowed.length > 0)
+      await parts.db.batch(tenant, (query) =>
+        query(lookAgain, [tenant, generationId, [...new Set(narrowed.map((row) => row.doc_id))]]),
+      );
+    const kinds = Map.groupBy(differing, (row) => String(row.kind));
     return {
       rows: stored.rowIds.length,
       orphanRowIds: (kinds.get('orphan') ?? []).map((row) => String(row.row_id)),
@@ -185,7 +203,7 @@ const compareRows =
       stale: (kinds.get('stale') ?? []).map((row) => ({
         rowId: String(row.row_id),
         acl: row.acl as string[],
-        aclHash: String(row.acl_hash),
+        aclHash: hashOfCopy(row.acl as string[]),
       })),
     };
   };

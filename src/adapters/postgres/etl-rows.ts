@@ -1,5 +1,6 @@
 import type { Secret } from '../../domain/secrets.js';
 import type { StartRequest } from '../../domain/events/contract.js';
+import { aclHash } from '../../domain/etl/fingerprints.js';
 import type { Standing } from '../../domain/etl/ledger.js';
 import type { Database, Query, SqlRow } from './database.js';
 
@@ -70,6 +71,12 @@ export const readJson = <T>(bytes: Buffer): T => JSON.parse(bytes.toString('utf8
 
 /** An array literal of Postgres for values that need no quotes: ids and digests. */
 export const literal = (values: readonly (string | number)[]): string => `{${values.join(',')}}`;
+
+/**
+ * The hash of a list that a store gets. It is the document's own `acl_hash` only where nothing is waiting that narrows
+ * access: recording such a change narrows the list at once (W4), the hash stays that of what was committed.
+ */
+export const hashOfCopy = (acl: readonly string[]): string => aclHash({ acl, deniedPurposes: [] });
 
 export const optional = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;

@@ -4,6 +4,7 @@ import type { FreshRevisions, RevisionContent } from './etl-fresh-revisions.js';
 import {
   all,
   bounded,
+  hashOfCopy,
   optional,
   readJson,
   sealed,
@@ -17,7 +18,7 @@ const openOf = `
   select distinct on (i.doc_id, i.generation_id) i.intent_id, i.generation_id, i.doc_id, i.rev, d.fence, i.row_ids,
     i.add_row_ids, i.delete_row_ids, i.batch_id,
     case when d.live_rev = i.rev then d.acl else r.acl end as acl,
-    case when d.live_rev = i.rev then d.acl_hash else r.acl_hash end as acl_hash, l.text_hashes, l.pages
+    case when d.live_rev = i.rev and d.acl <> r.acl then null else r.acl_hash end as acl_hash, l.text_hashes, l.pages
   from etl_document d
   join etl_intent i on i.tenant_id = $1 and i.doc_id = d.doc_id and i.state = 'OPEN'
   left join (select * from etl_revision where tenant_id = $1 and doc_id = any($3::uuid[])) r
@@ -127,7 +128,8 @@ export const createEtlWrites = (
         addRowIds: row.add_row_ids as string[],
         deleteRowIds: row.delete_row_ids as string[],
         acl: (row.acl as string[] | null) ?? [],
-        aclHash: optional(row.acl_hash) ?? '',
+        aclHash:
+          optional(row.acl_hash) ?? (row.acl === null ? '' : hashOfCopy(row.acl as string[])),
         title: content.title,
         metadata: content.metadata,
         adds: addsOf(row, content),
