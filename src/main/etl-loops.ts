@@ -1,15 +1,17 @@
 import { createFolderWatch } from '../adapters/folder-source/folder-watch.js';
 import { createEtlDueWork } from '../adapters/postgres/etl-due-work.js';
 import { createEtlHealth } from '../adapters/postgres/etl-health.js';
+import { createEtlRetention } from '../adapters/postgres/etl-retention.js';
 import { createSchedules } from '../adapters/temporal/schedules.js';
 import { createFolderWatchLoop } from '../activities/etl/folder-watch-loop.js';
 import { createHealthLoop } from '../activities/etl/health-loop.js';
+import { createRetentionLoop } from '../activities/etl/retention-loop.js';
 import { createScheduleLoop } from '../activities/etl/schedule-loop.js';
 import type { Parts } from './dependencies.js';
 import { limitsOf, type Knowledge } from './knowledge.js';
 import type { NamedLoop } from './run-loops.js';
 
-/** Loops of `etl`: with the role `orchestration` its health, and the Schedules of work by the clock. */
+/** Loops of `etl`: with the role `orchestration` its health, the Schedules of work by the clock, and retention. */
 export function createEtlLoops(parts: Parts): NamedLoop[] {
   const { config, db, log, metrics, temporal } = parts;
   const { roles } = config.worker;
@@ -26,9 +28,11 @@ export function createEtlLoops(parts: Parts): NamedLoop[] {
     tenants: db.tenants,
     log,
   });
+  const retention = createRetentionLoop({ ...createEtlRetention(db), tenants: db.tenants, log });
   return [
     { name: 'etl-health', loop: health },
     { name: 'etl-schedules', loop: schedules },
+    { name: 'etl-retention', loop: retention },
   ];
 }
 

@@ -33,8 +33,5 @@ export interface RetentionLedger {
    * a repeat removes nothing twice.
    * @param of.after where the page begins; `''` for the first
    */
-  purgePage: (
-    tenant: string,
-    of: { kind: RetentionKind; after: string },
-  ) => Promise<RetentionPage>;
+  purgePage: (tenant: string, of: { kind: RetentionKind; after: string }) => Promise<RetentionPage>;
 }

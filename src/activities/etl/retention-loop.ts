@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  retentionKinds,
+  type RetentionKind,
+  type RetentionLedger,
+} from '../../domain/etl/retention.js';
+import { HOUR_MS } from '../../domain/units.js';
+
+/** What the retention loop asks for. */
+export interface RetentionDeps {
+  tenants: () => Promise<string[]>;
+  purgePage: RetentionLedger['purgePage'];
+  log: { info: (facts: object, message: string) => void; warn: RetentionDeps['log']['info'] };
+  /** Milliseconds between passes over all tenants; 6 hours. */
+  intervalMs?: number | undefined;
+}
+
+/** Passes that may fail before the loop counts as unhealthy. */
+const MISSED = 4;
+
+/**
+ * Removes what the ledger has kept for its time, tenant by tenant, a bounded page a transaction. Several loops may run;
+ * what one of them has removed the others do not find, and a pass that was cut short is continued by the next.
+ */
+export function createRetentionLoop(deps: RetentionDeps) {
+  const intervalMs = deps.intervalMs ?? 6 * HOUR_MS;
+  let doneAtMs = performance.now();
+  const purge = async (tenant: string, kind: RetentionKind, signal: AbortSignal) => {
+    let removed = 0;
+    let after: string | undefined = '';
+    while (after !== undefined && !signal.aborted) {
+      const page = await deps.purgePage(tenant, { kind, after });
+      removed += page.removed;
+      after = page.next;
+    }
+    if (removed > 0) deps.log.info({ tenant, kind, removed }, 'etl: kept for their time');
+  };
+  const pass = async (signal: AbortSignal): Promise<void> => {
+    for (const tenant of await deps.tenants())
+      for (const kind of retentionKinds) await purge(tenant, kind, signal);
+    doneAtMs = performance.now();
+  };
+  return {
+    healthy: (): boolean => performance.now() - doneAtMs < intervalMs * MISSED,
+    run: async (signal: AbortSignal): Promise<void> => {
+      while (!signal.aborted) {
+        try {
+          await pass(signal);
+        } catch (error) {
+          deps.log.warn({ reason: String(error) }, 'etl: retention waits for its next pass');
+        }
+        await delay(intervalMs, undefined, { signal }).catch(() => undefined);
+      }
+    },
+  };
+}
