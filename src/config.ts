@@ -9,6 +9,7 @@ import { DAY_MS } from './domain/units.js';
 const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
 const count = (fallback: number, min: number, max: number) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
+const tokens = z.coerce.number().int().min(1).max(1e9).optional();
 
 /**
  * Every variable the platform reads, with its meaning; docs/configuration.md is generated from these descriptions.
@@ -117,6 +118,12 @@ export const environmentSchema = z.object({
     .string()
     .optional()
     .describe('File with its bearer token; none where the service wants none.'),
+  ANNEAL_EMBEDDING_TOKENS_PER_SECOND: tokens.describe(
+    'Tokens a second that all workers together send to it for one tenant; without it as many as they like.',
+  ),
+  ANNEAL_EMBEDDING_BURST_TOKENS: tokens.describe(
+    'Tokens that may go at once after a pause; default: those of one second.',
+  ),
   ANNEAL_PGVECTOR_URL: z
     .url({ protocol: /^postgres(ql)?$/ })
     .optional()
@@ -223,7 +230,14 @@ export interface Config {
     egressAllow: EgressAllowance[];
     /** The OpenAI-compatible embedder, where one is configured. */
     embedding:
-      { url: string; model: string; dims: number; keyFile: string | undefined } | undefined;
+      | {
+          url: string;
+          model: string;
+          dims: number;
+          keyFile: string | undefined;
+          rate: { perSecond: number; burst: number } | undefined;
+        }
+      | undefined;
     /** Vector stores beside the embedded one. */
     stores: {
       pgvectorUrl: string | undefined;
@@ -264,6 +278,9 @@ const listOf = (text: string | undefined): string[] =>
 function etlOf(env: Environment): Config['etl'] {
   const { ANNEAL_EMBEDDING_URL: url, ANNEAL_EMBEDDING_MODEL: model } = env;
   const { ANNEAL_EMBEDDING_DIMS: dims, ANNEAL_EMBEDDING_KEY_FILE: keyFile } = env;
+  const { ANNEAL_EMBEDDING_TOKENS_PER_SECOND: perSecond } = env;
+  const burst = env.ANNEAL_EMBEDDING_BURST_TOKENS ?? perSecond;
+  const rate = perSecond === undefined || burst === undefined ? undefined : { perSecond, burst };
   const { ANNEAL_MILVUS_ADDRESS: address, ANNEAL_MILVUS_TOKEN_FILE: tokenFile } = env;
   return {
     sourceFolders: listOf(env.ANNEAL_SOURCE_FOLDERS).map((folder) => resolve(folder)),
@@ -274,7 +291,7 @@ function etlOf(env: Environment): Config['etl'] {
     embedding:
       url === undefined || model === undefined || dims === undefined
         ? undefined
-        : { url, model, dims, keyFile },
+        : { url, model, dims, keyFile, rate },
     stores: {
       pgvectorUrl: env.ANNEAL_PGVECTOR_URL,
       milvus: address === undefined ? undefined : { address, tokenFile },
@@ -296,6 +313,9 @@ function contradictions(env: Environment): string[] {
     reasons.push(
       'ANNEAL_EMBEDDING_URL, ANNEAL_EMBEDDING_MODEL and ANNEAL_EMBEDDING_DIMS: set all or none',
     );
+  const { ANNEAL_EMBEDDING_TOKENS_PER_SECOND: rate } = env;
+  if (rate === undefined && env.ANNEAL_EMBEDDING_BURST_TOKENS !== undefined)
+    reasons.push('ANNEAL_EMBEDDING_BURST_TOKENS: set ANNEAL_EMBEDDING_TOKENS_PER_SECOND with it');
   const { wrong, roles } = rolesOf(env.ANNEAL_WORKER_ROLES);
   for (const name of wrong) reasons.push(`ANNEAL_WORKER_ROLES: unknown role "${name}"`);
   if (roles.length === 0) reasons.push('ANNEAL_WORKER_ROLES: name at least one role');

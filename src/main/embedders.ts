@@ -23,12 +23,14 @@ const openAiEmbedder = ({
   url,
   model,
   dims,
+  rate,
   token,
 }: {
   egress: Egress;
   url: string;
   model: string;
   dims: number;
+  rate: Embedder['rate'];
   token?: string | undefined;
 }): Embedder =>
   createOpenAiEmbedder({
@@ -36,6 +38,7 @@ const openAiEmbedder = ({
     baseUrl: url,
     model,
     dims,
+    rate,
     apiKey: token === undefined ? undefined : new Secret(Buffer.from(token)),
   });
 

@@ -1,6 +1,9 @@
+import { embedTexts } from '../../src/activities/etl/embed-texts.js';
 import { leaseRate } from '../../src/activities/etl/lease-rate.js';
 import { createEtlEmbeddings } from '../../src/adapters/postgres/etl-embeddings.js';
 import { failureOf } from '../../src/domain/errors.js';
+import { ConfigError, loadConfig } from '../../src/config.js';
+import { createEmbedders, embedderOffers } from '../../src/main/embedders.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
@@ -50,4 +53,60 @@ test('the pause that a provider asked for is when the next try begins; a final r
   expect(failureOf('EMBEDDER_RATE_LIMITED', 'slow down', details).nextRetryDelay).toBe(1_501);
   expect(failureOf('EMBEDDER_RATE_LIMITED', 'slow down').nextRetryDelay).toBeUndefined();
   expect(failureOf('EMBEDDER_MISCONFIGURED', 'no key', details).nextRetryDelay).toBeUndefined();
+});
+
+const service = {
+  ANNEAL_EMBEDDING_URL: 'https://embeddings.example/v1',
+  ANNEAL_EMBEDDING_MODEL: 'small',
+  ANNEAL_EMBEDDING_DIMS: '2',
+};
+
+/** The service as it is configured, answering at once, and what was sent to it. */
+async function configured(env: Record<string, string>) {
+  const sent: number[] = [];
+  const vector = Buffer.from(new Float32Array([0.6, 0.8]).buffer).toString('base64');
+  const fetch = async (_url: string, { body }: { body?: unknown }) => {
+    const { input } = JSON.parse(String(body)) as { input: string[] };
+    sent.push(input.length);
+    const data = input.map((_, index) => ({ index, embedding: vector }));
+    return { status: 200, headers: {}, body: Buffer.from(JSON.stringify({ data })) };
+  };
+  const egress = { fetch } as unknown as Parameters<typeof createEmbedders>[1];
+  const config = loadConfig({ ...service, ...env });
+  const offer = embedderOffers({ config }, egress)('openai');
+  if (offer === undefined) throw new Error('the service is not offered');
+  const parts = { config } as Parameters<typeof createEmbedders>[0];
+  const generation = {
+    ...{ ...offer, generationId: 'gen_x', collectionId: 'col_x', sink: 'lancedb' },
+    ...{ state: 'LIVE' as const, drifted: false },
+  };
+  return { embedder: await createEmbedders(parts, egress).embedderOf('rate', generation), sent };
+}
+
+test('the rate of the configured service is what its bucket gives, to all workers together', async () => {
+  const { embedder, sent } = await configured({
+    ANNEAL_EMBEDDING_TOKENS_PER_SECOND: '400',
+    ANNEAL_EMBEDDING_BURST_TOKENS: '200',
+  });
+  expect(embedder.rate).toEqual({ perSecond: 400, burst: 200 });
+  const deps = {
+    embeddings: createEtlEmbeddings({ db: database.worker }),
+    failpoint: async () => undefined,
+  };
+  const work = (name: string) =>
+    embedTexts(deps, { tenant: 'rate', embedder, signal, note: () => undefined }, [
+      { textHash: name, text: name.repeat(500) },
+    ]);
+  const since = performance.now();
+  await Promise.all([work('a'), work('b')]);
+  // 500 tokens of which 200 were there: the others take 0.75 s.
+  expect(performance.now() - since).toBeGreaterThanOrEqual(740);
+  expect(sent).toEqual([1, 1]);
+});
+
+test('a rate may be named alone, or not at all; a burst without a rate is refused', async () => {
+  const { embedder } = await configured({ ANNEAL_EMBEDDING_TOKENS_PER_SECOND: '400' });
+  expect(embedder.rate).toEqual({ perSecond: 400, burst: 400 });
+  expect((await configured({})).embedder.rate).toBeUndefined();
+  await expect(configured({ ANNEAL_EMBEDDING_BURST_TOKENS: '5' })).rejects.toThrow(ConfigError);
 });
