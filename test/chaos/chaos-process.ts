@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FromChild, ToChild } from './messages.js';
 
@@ -9,11 +10,18 @@ export interface ProcessPlan {
   /** TypeScript file, beside this one. */
   entry: string;
   args?: string[] | undefined;
+  /** Folder of a tree without types to take the entry from. */
+  tree?: string | undefined;
   env: Record<string, string>;
   logFile: string;
 }
 
 const LOAD_MS = 180_000;
+
+const entryOf = ({ entry, tree }: ProcessPlan): string =>
+  tree === undefined
+    ? fileURLToPath(new URL(entry, import.meta.url))
+    : join(tree, 'test/chaos', entry.replace(/\.ts$/, '.js'));
 
 /** One process of the harness or of the product under it: signals, calls, failpoints. */
 export class ChaosProcess {
@@ -35,18 +43,14 @@ export class ChaosProcess {
   constructor(plan: ProcessPlan) {
     this.name = plan.name;
     const log = openSync(plan.logFile, 'a', 0o600);
-    this.#child = fork(
-      fileURLToPath(new URL(plan.entry, import.meta.url)),
-      [...(plan.args ?? [])],
-      {
-        env: plan.env,
-        execArgv: ['--no-warnings', '--import', 'tsx'],
-        stdio: ['ignore', log, log, 'ipc'],
-        serialization: 'advanced',
-        // A Ctrl-C of the terminal is for the supervisor, which ends them in order.
-        detached: true,
-      },
-    );
+    this.#child = fork(entryOf(plan), [...(plan.args ?? [])], {
+      env: plan.env,
+      execArgv: ['--no-warnings', ...(plan.tree === undefined ? ['--import', 'tsx'] : [])],
+      stdio: ['ignore', log, log, 'ipc'],
+      serialization: 'advanced',
+      // A Ctrl-C of the terminal is for the supervisor, which ends them in order.
+      detached: true,
+    });
     closeSync(log);
     this.#loaded.promise.catch(() => undefined);
     this.#ready.promise.catch(() => undefined);

@@ -75,6 +75,8 @@ export interface EtlDeps {
   sink: (tenant: string, generation: GenerationFacts) => Promise<VectorSink>;
   /** Name of this process; owner of the leases of single-writer stores. */
   processId: string;
+  /** How long such a lease outlives its last renewal, milliseconds; 15 s by default. */
+  leaseMs?: number | undefined;
   failpoint?: ((name: KillPoint) => Promise<void>) | undefined;
   log: { warn: (facts: object, message: string) => void };
   /** Counts and times (etl.md §13). */

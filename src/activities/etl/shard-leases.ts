@@ -4,9 +4,9 @@ import type { EtlDeps } from './etl-deps.js';
 
 /** What a process that dies over a write costs the next one. */
 const LEASE_MS = 15_000;
-/** A write that takes longer than the lease keeps it all the same. */
-const RENEW_EVERY_MS = 4_000;
-const RENEW_BELOW_MS = 8_000;
+/** Parts of the lease. A write that takes longer than the lease keeps it all the same. */
+const RENEW_EVERY = 4 / 15;
+const RENEW_BELOW = 8 / 15;
 const PATIENCE_MS = 20_000;
 const ASK_EVERY_MS = 200;
 
@@ -41,23 +41,25 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', stop, { once: true });
   });
 
+type LeaseDeps = Pick<EtlDeps, 'shards' | 'processId' | 'leaseMs'>;
+
 /**
  * The leases of this process. Steps that write the same generation share one, because the store orders the writes of a
  * process itself; the last one to end gives it back. While work is under way the lease is renewed, however long a single
  * write takes; a process that stops for longer loses it, and its epoch is refused. Ask for the epoch before every write.
  */
-export function createShardLeases(of: Pick<EtlDeps, 'shards' | 'processId'>): ShardLeases {
-  const { shards, processId } = of;
+export function createShardLeases(of: LeaseDeps): ShardLeases {
+  const { shards, processId, leaseMs = LEASE_MS } = of;
   const held = new Map<string, Held>();
   const asking = new Map<string, Promise<Held>>();
 
   async function acquire(tenant: string, generationId: string, signal: AbortSignal): Promise<Held> {
     const deadline = performance.now() + PATIENCE_MS;
-    const wanted = { generationId, shard: 0, owner: processId, leaseMs: LEASE_MS };
+    const wanted = { generationId, shard: 0, owner: processId, leaseMs };
     for (;;) {
       const askedMs = performance.now();
       const lease = await shards.acquireShard(tenant, wanted);
-      if (lease) return { epoch: lease.epoch, untilMs: askedMs + LEASE_MS, users: 0 };
+      if (lease) return { epoch: lease.epoch, untilMs: askedMs + leaseMs, users: 0 };
       if (performance.now() > deadline)
         throw new PlatformError('SINK_UNAVAILABLE', 'Another process writes this generation.');
       await pause(ASK_EVERY_MS, signal);
@@ -77,9 +79,9 @@ export function createShardLeases(of: Pick<EtlDeps, 'shards' | 'processId'>): Sh
   async function renew(tenant: string, generationId: string, lease: Held): Promise<boolean> {
     const askedMs = performance.now();
     const { epoch } = lease;
-    const wanted = { generationId, shard: 0, epoch, leaseMs: LEASE_MS };
+    const wanted = { generationId, shard: 0, epoch, leaseMs };
     if (!(await shards.renewShard(tenant, wanted))) return false;
-    lease.untilMs = askedMs + LEASE_MS;
+    lease.untilMs = askedMs + leaseMs;
     return true;
   }
 
@@ -88,7 +90,7 @@ export function createShardLeases(of: Pick<EtlDeps, 'shards' | 'processId'>): Sh
     const key = `${tenant}/${generationId}`;
     const take = async (): Promise<Held> => {
       const now = held.get(key);
-      if (now && now.untilMs - performance.now() > RENEW_BELOW_MS) return now;
+      if (now && now.untilMs - performance.now() > leaseMs * RENEW_BELOW) return now;
       return once(key, async () => {
         const before = held.get(key);
         if (before && (await renew(tenant, generationId, before))) return before;
@@ -97,7 +99,7 @@ export function createShardLeases(of: Pick<EtlDeps, 'shards' | 'processId'>): Sh
         clearInterval(before?.renewing);
         // One that cannot be renewed now is asked for again before the next write.
         const again = () => void renew(tenant, generationId, next).catch(() => undefined);
-        next.renewing = setInterval(again, RENEW_EVERY_MS);
+        next.renewing = setInterval(again, leaseMs * RENEW_EVERY);
         held.set(key, next);
         return next;
       });

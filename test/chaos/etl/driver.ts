@@ -6,9 +6,17 @@ import { createRandom, type Random } from '../../../src/domain/evaluation/random
 import { docId } from '../../../src/domain/etl/fingerprints.js';
 import { signDelivery } from '../../../src/domain/etl/webhook-signature.js';
 import { serveCalls } from '../serve-calls.js';
-import { editDocument, newDocument, type Held } from './make-changes.js';
+import { editDocument, newDocument, newParagraph, type Held } from './make-changes.js';
 import { ApiError, callApi, insist, isPassing, type Call } from './people.js';
-import { nameOf, sameContent, type Change, type Content, type LogLine } from './source-model.js';
+import {
+  nameOf,
+  sameContent,
+  sourceNames,
+  type Change,
+  type Content,
+  type LogLine,
+  type SourceName,
+} from './source-model.js';
 
 // The driver of a run: edits the sources, tells the API, retries like a client, and writes down every try and its end.
 
@@ -23,6 +31,14 @@ export interface DriverSetup {
   hook: { path: string; secret: string };
   /** Hex; documents of an upload are deleted by their id. */
   idKey: string;
+}
+
+/** Edits of a round. */
+export interface EditOrder {
+  round: string;
+  documents: number;
+  /** The first so many bring new text, in one of these sources; all of them where none are named. */
+  sure?: { first: number; sources?: readonly SourceName[] | undefined } | undefined;
 }
 
 let setup: DriverSetup;
@@ -134,6 +150,20 @@ async function apply(random: Random, change: Change): Promise<void> {
 const pickName = (random: Random, of: readonly string[]): Held | undefined =>
   held.get(of[random.below(Math.max(1, of.length))] ?? '');
 
+/** One edit as people make them; some change nothing. */
+function anyChanges(random: Random): Change[] {
+  const of = pickName(random, [...held.keys()].sort());
+  if (of === undefined || random.below(12) === 0) return [newDocument(random)];
+  return editDocument(random, of, earlier.get(nameOf(of)) ?? []);
+}
+
+/** An edit that brings a text that nobody has embedded yet, in one of these sources. */
+function sureChanges(random: Random, sources: readonly SourceName[]): Change[] {
+  const names = [...held].filter(([, { source }]) => sources.includes(source));
+  const of = pickName(random, names.map(([name]) => name).sort());
+  return [of === undefined ? newDocument(random, sources) : newParagraph(random, of)];
+}
+
 /** Starts a scan of the folder, now or after the one that runs. */
 async function scan(): Promise<void> {
   const path = `/v1/sources/${setup.sources.folder}:scan`;
@@ -165,15 +195,14 @@ serveCalls({
     await scan();
   },
   /** Edits some documents, adds one now and then, and has the folder scanned. Answers how many were touched. */
-  edit: async ({ round, documents }: { round: string; documents: number }) => {
+  edit: async ({ round, documents, sure }: EditOrder) => {
     const random = createRandom(setup.seed, `edit ${round}`);
     touched = [];
     for (let at = 0; at < documents; at++) {
-      const of = pickName(random, [...held.keys()].sort());
       const changes =
-        of === undefined || random.below(12) === 0
-          ? [newDocument(random)]
-          : editDocument(random, of, earlier.get(nameOf(of)) ?? []);
+        sure !== undefined && at < sure.first
+          ? sureChanges(random, sure.sources ?? sourceNames)
+          : anyChanges(random);
       for (const change of changes) await apply(random, change);
     }
     await scan();

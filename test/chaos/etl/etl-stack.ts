@@ -6,6 +6,7 @@ import { createFileSecrets } from '../../../src/adapters/secrets/file-provider.j
 import { childEnv } from '../../../src/config.js';
 import { freshStackEnv } from '../../support/stack.js';
 import type { ChaosProcess } from '../chaos-process.js';
+import { writeStrippedTree } from '../stripped-tree.js';
 import { childrenOf, killPid, Supervisor } from '../supervisor.js';
 import { callApi, insist } from './people.js';
 import type { PlantedFault } from './planted-faults.js';
@@ -16,7 +17,7 @@ import { askSql } from './reader.js';
 const tenant = 'default';
 /** Silence after which a step is given to another worker: short, so that a kill costs seconds. */
 const HEARTBEAT_MS = 2_500;
-const BATCHES_PER_RUN = 5;
+const BATCHES_PER_RUN = 3;
 
 interface Services {
   urls: Record<'api' | 'worker' | 'relay', string>;
@@ -78,6 +79,7 @@ export class EtlStack {
   #temporal: Client | undefined;
   #pids: Record<string, number> = {};
   #workers = 0;
+  #tree = '';
   #planted: PlantedFault | 'none' = 'none';
   worker: ChaosProcess | undefined;
   stateDir = '';
@@ -103,6 +105,12 @@ export class EtlStack {
     return this.supervisor.start({ name, entry, args, env: this.#env, logFile: this.#log(name) });
   }
 
+  /** One that is killed often. */
+  #startProduct(name: string, entry: string, args: string[]): ChaosProcess {
+    const logFile = this.#log(name);
+    return this.supervisor.start({ name, entry, args, env: this.#env, logFile, tree: this.#tree });
+  }
+
   /** Starts everything. A stack that does not come up ends what it has started. */
   async start(): Promise<void> {
     this.#env = childEnv({
@@ -121,7 +129,14 @@ export class EtlStack {
     this.baseUrl = `http://127.0.0.1:${this.#env['ANNEAL_API_PORT']}`;
     await mkdir(join(this.stateDir, 'logs'), { recursive: true });
     await mkdir(this.sourcesDir, { recursive: true });
-    const [services] = await Promise.all([this.#startServices(), this.#startProvider()]);
+    const tree = join(this.stateDir, 'tree');
+    const [services] = await Promise.all([
+      this.#startServices(),
+      this.#startProvider(),
+      writeStrippedTree(tree),
+    ]);
+    this.#tree = tree;
+    this.#env['NODE_COMPILE_CACHE'] = join(this.stateDir, 'compile-cache');
     this.#say('Postgres, Temporal and the embedding provider are up');
     await this.#startProxies(services);
     this.#prepareNext();
@@ -194,12 +209,12 @@ export class EtlStack {
   }
 
   #startApi(): ChaosProcess {
-    return this.#start('api', './etl/api.ts', [this.stateDir]);
+    return this.#startProduct('api', './etl/api.ts', [this.stateDir]);
   }
 
   #prepareNext(): void {
     this.#workers += 1;
-    this.#nextWorker = this.#start(`worker-${this.#workers}`, './etl/worker.ts', [
+    this.#nextWorker = this.#startProduct(`worker-${this.#workers}`, './etl/worker.ts', [
       this.#planted,
       this.stateDir,
     ]);

@@ -47,9 +47,12 @@ const newContent = (random: Random): Content => {
 /** A document that is somewhere. */
 export type Held = Change & { content: Content };
 
-/** A new document. */
-export function newDocument(random: Random): Held {
-  const source = pickOf(random, sourceNames);
+/** A new document, in one of these sources. */
+export function newDocument(
+  random: Random,
+  sources: readonly (typeof sourceNames)[number][] = sourceNames,
+): Held {
+  const source = pickOf(random, sources);
   return { source, key: `${newWord(random)}.md`, content: newContent(random) };
 }
 
@@ -70,6 +73,13 @@ const editSections = (random: Random, { title, sections, acl }: Content): Conten
   // Equal paragraphs are told apart by their place among each other.
   return { title, acl, sections: sections.toSpliced(at, 0, section) };
 };
+
+/** The same document with one paragraph that is said nowhere else. */
+export function newParagraph(random: Random, { source, key, content }: Held): Change {
+  const at = random.below(content.sections.length);
+  const section = { ...(content.sections[at] as Section), body: newBody(random, content.title) };
+  return { source, key, content: { ...content, sections: content.sections.with(at, section) } };
+}
 
 /** One edit of one document: one change, or two where it moves. */
 export function editDocument(random: Random, of: Held, earlier: readonly Content[]): Change[] {

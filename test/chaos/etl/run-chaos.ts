@@ -31,6 +31,10 @@ function* scheduleOf({ seed, only }: ChaosOptions): Generator<KillPointName> {
   }
 }
 
+/** Seconds by part of a round. */
+const partsOf = ({ times }: RoundResult): string =>
+  [...times].map(([part, ms]) => `${part} ${(ms / 1000).toFixed(1)}`).join(', ');
+
 /** Rounds without a kill in a row after which a run gives up: something does not work at all. */
 const FRUITLESS = 12;
 
@@ -64,7 +68,7 @@ export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<
     const random = createRandom(seed, label);
     const editBeforeRetry = number % 2 === 0;
     const started = performance.now();
-    const result: RoundResult = { kills: 0, inDoubt: 0, findings: [] };
+    const result: RoundResult = { kills: 0, inDoubt: 0, findings: [], times: new Map() };
     const plan = { point, label, random, editBeforeRetry };
     const stuck = await runRound(stack, world, { plan, result }).catch(String);
     if (stuck !== undefined)
@@ -84,7 +88,7 @@ export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<
     fruitless = result.kills === 0 && point !== 'network' ? fruitless + 1 : 0;
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     say(
-      `${label.padEnd(11)} ${editBeforeRetry ? 'edited ' : '       '} kills ${result.kills} in doubt ${result.inDoubt} findings ${result.findings.length} · ${seconds} s · ${killsOf(report)}/${kills}`,
+      `${label.padEnd(11)} ${editBeforeRetry ? 'edited ' : '       '} kills ${result.kills} in doubt ${result.inDoubt} findings ${result.findings.length} · ${seconds} s (${partsOf(result)}) · ${killsOf(report)}/${kills}`,
     );
     for (const { kind, path, detail } of result.findings) say(`  ${kind} by ${path}: ${detail}`);
     // What does not settle any more makes every later round wait for nothing.
