@@ -286,6 +286,7 @@ export class BatchWorld {
         const held = [...this.documents.values()].filter(({ batch }) => batch !== undefined);
         return { pending: this.pending(), claimed: held.length, oldestMs: 0 };
       },
+      deleteSourcePage: async () => undefined,
       endSource: async () => {
         this.sourceState = 'DELETED';
         return true;

@@ -25,6 +25,13 @@ const rowsOf = (t: string, sql: string, ...values: unknown[]) =>
   world.database.asSuperuser(sql, [t, ...values]);
 const remove = (t: string, mode: DeleteMode) =>
   createEtlSourceStore(world.database.api).deleteSource(callerOf(t), sourceId, mode);
+/** What the watcher's look does: pages until none is left. */
+async function record(t: string): Promise<number> {
+  let pages = 0;
+  for (let after: string | undefined = ''; after !== undefined; pages++)
+    after = await world.ledger.deleteSourcePage(callerOf(t), sourceId, after);
+  return pages;
+}
 const end = (t: string) => world.ledger.endSource(callerOf(t), sourceId);
 const stateOf = async (t: string) =>
   (await rowsOf(t, `select state from etl_source where tenant_id = $1`))[0]?.state;
@@ -55,6 +62,8 @@ test('W4: with its documents, a source hides them in the accepting transaction; 
   await world.commit(t, { batchId }, writes);
   expect(await world.texts(t)).toEqual([]);
   expect(await end(t)).toBe(false);
+  await record(t);
+  expect(await end(t)).toBe(false);
   expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ claimed: 0, pending: 5 });
   expect(await world.settle(t)).toEqual([]);
   expect(world.sink(t).rows.size).toBe(0);
@@ -74,9 +83,11 @@ test('W4: with its documents, a source hides them in the accepting transaction; 
 test('repeating it changes nothing, and nothing comes in any more', async () => {
   const t = await tenant();
   await remove(t, 'delete_documents');
+  await record(t);
   const changes = () => rowsOf(t, `select * from etl_change_event where tenant_id = $1`);
   const before = await changes();
   expect((await remove(t, 'delete_documents')).status).toBe(202);
+  await record(t);
   await expect(remove(t, 'keep')).rejects.toThrow('deleted otherwise');
   world.put(t, 'new', 'too late');
   await expect(world.tell(t, 'new')).rejects.toThrow('no such source');
@@ -97,6 +108,7 @@ test('a scan that waits is told, and decides nothing any more', async () => {
   const { wakes } = await remove(t, 'delete_documents');
   expect(wakes.map(({ workflowId }) => workflowId)).toContain(`etl/${t}/${scanId}`);
   expect(await world.applyScan(t, scanId)).toMatchObject({ state: 'DISCARDED', deletes: 0 });
+  await record(t);
   await world.settle(t);
   expect(await end(t)).toBe(true);
 });
@@ -110,6 +122,7 @@ test('without them, documents stay as they are, what was not read is not read, a
   world.folder(t).delete('b');
   await world.tell(t, 'b');
   await remove(t, 'keep');
+  expect(await record(t)).toBe(1);
   expect(await end(t)).toBe(false);
   expect(await world.settle(t)).toEqual([]);
   expect(await end(t)).toBe(true);
@@ -127,6 +140,7 @@ test('without them, documents stay as they are, what was not read is not read, a
 test('a change whose claim has lapsed is due again: a lost batch does not keep a source from ending', async () => {
   const t = await tenant();
   await remove(t, 'delete_documents');
+  await record(t);
   await world.claim(t);
   expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 0, claimed: 2 });
   await rowsOf(
@@ -136,4 +150,54 @@ test('a change whose claim has lapsed is due again: a lost batch does not keep a
   expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 2, claimed: 0 });
   await world.settle(t);
   expect(await end(t)).toBe(true);
+});
+
+test('G3: what is committed before its page is recorded shows nothing, neither to a search nor to a citation', async () => {
+  const t = await tenant();
+  world.put(t, 'a', 'a anew');
+  await world.tell(t, 'a');
+  const told = async () => {
+    const spans = [{ docId: await world.docIdOf(t, 'b'), rev: 1, start: 0, end: 4 }];
+    const reader = { principals: ['group:staff'], purpose: 'support' };
+    return (await world.reads.readSpans(t, { spans, ...reader }))[0];
+  };
+  expect(await told()).toMatchObject({ text: 'text' });
+  await remove(t, 'delete_documents');
+  expect(await told()).toEqual({ refused: 'NOT_FOUND' });
+  // Batches go on between the two: they find a change that nothing has overtaken yet.
+  expect(await world.settle(t)).toEqual(['a']);
+  expect(await world.texts(t)).toEqual([]);
+  expect(await end(t)).toBe(false);
+  await record(t);
+  expect(await world.texts(t)).toEqual([]);
+  await world.settle(t);
+  expect(world.sink(t).rows.size).toBe(0);
+  expect(await end(t)).toBe(true);
+});
+
+test('many documents are hidden by one row and go page by page; what a crash left is found by the next look', async () => {
+  const t = await tenant();
+  await rowsOf(
+    t,
+    `insert into etl_document (tenant_id, doc_id, source_id, collection_id, key_hash, natural_key_enc, acl, denied_purposes)
+     select $1, gen_random_uuid(), $2, c.collection_id, md5(n::text), '', '{group:staff}', '{}'
+     from generate_series(1, 12000) n, etl_collection c where c.tenant_id = $1`,
+    sourceId,
+  );
+  await remove(t, 'delete_documents');
+  expect(await world.texts(t)).toEqual([]);
+  const count = async (what: string) =>
+    Number(
+      (
+        await rowsOf(t, `select count(*) as n from etl_document where tenant_id = $1 and ${what}`)
+      )[0]?.n,
+    );
+  expect(await count('deleted_at is null')).toBe(12_002);
+  await world.ledger.deleteSourcePage(callerOf(t), sourceId, '');
+  expect(await count('deleted_at is null')).toBe(10_002);
+  expect(await record(t)).toBe(6);
+  expect(await count('deleted_at is null')).toBe(0);
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 12_002 });
+  expect(await record(t)).toBe(1);
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 12_002 });
 });

@@ -55,6 +55,7 @@ export interface EtlDeps {
     | 'findNearDuplicates'
     | 'quarantine'
     | 'backlog'
+    | 'deleteSourcePage'
     | 'endSource'
   >;
   embeddings: Pick<LedgerEmbeddings, 'findVectors' | 'saveVectors' | 'leaseTokens'>;

@@ -8,6 +8,7 @@ import { keepClaims } from './keep-claims.js';
 import { createListSourcePage } from './list-source-page.js';
 import { createPrepareBatch } from './prepare-batch.js';
 import { createReconcileSlice } from './reconcile-slice.js';
+import { recordSourceDeletions } from './record-source-deletions.js';
 import { createShardLeases, type ShardLeases } from './shard-leases.js';
 
 export { createReembedActivities } from './reembed-activities.js';
@@ -51,6 +52,7 @@ export const createEtlActivities = (
       const source = await deps.ledger.findSource(tenant, sourceId);
       if (source === undefined) return { state: 'DELETED', pending: 0, oldestMs: 0 };
       const { state } = source;
+      if (state === 'DELETING') await recordSourceDeletions(deps, key);
       const { pending, claimed, oldestMs } = await deps.ledger.backlog(tenant, sourceId);
       if (state !== 'DELETING' && state !== 'DELETED') return { state, pending, oldestMs };
       const isOver = async () =>

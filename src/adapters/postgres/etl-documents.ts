@@ -15,19 +15,25 @@ const SHOWN_CHANGES = 20;
 
 const time = (value: Date | null | undefined): string | undefined => value?.toISOString();
 
-const stateOf = (row: EtlDocument): string => {
-  if (row.deletedAt !== null) return 'DELETED';
+/** Sources of the tenant that take their documents along: to readers these are gone already. */
+async function goingSources(tx: Tx, tenant: string): Promise<Set<string>> {
+  const [row] = await tx.$queryRaw<SqlRow[]>`select etl_going_sources(${tenant}) as ids`;
+  return new Set(row?.ids as string[]);
+}
+
+const stateOf = (row: EtlDocument, going: Set<string>): string => {
+  if (row.deletedAt !== null || going.has(row.sourceId)) return 'DELETED';
   if (row.hiddenReason !== null) return 'HIDDEN';
   if (row.liveRev === null) return 'PENDING';
   return row.staleSince === null ? 'INDEXED' : 'STALE';
 };
 
-const summaryFields = (row: EtlDocument, key: string) => ({
+const summaryFields = (row: EtlDocument, key: string, going: Set<string>) => ({
   id: row.docId,
   key,
   sourceId: row.sourceId,
   collectionId: row.collectionId,
-  state: stateOf(row),
+  state: stateOf(row, going),
   revision: row.liveRev ?? undefined,
   hiddenReason: row.hiddenReason ?? undefined,
   staleSince: time(row.staleSince),
@@ -105,7 +111,7 @@ async function documentView(tx: Tx, row: EtlDocument, key: string): Promise<Docu
     orderBy: { generationId: 'desc' },
   });
   return documentViewSchema.parse({
-    ...summaryFields(row, key),
+    ...summaryFields(row, key, await goingSources(tx, row.tenantId)),
     acl: row.acl,
     deniedPurposes: row.deniedPurposes,
     sourceToken: row.sourceToken ?? undefined,
@@ -166,9 +172,10 @@ export const createEtlDocumentStore = (db: Database, cipher: LedgerParts['cipher
         orderBy: { docId: 'asc' },
         take: page.limit + 1,
       });
+      const going = await goingSources(tx, tenant);
       return Promise.all(
         rows.map(async (row) =>
-          documentSummarySchema.parse(summaryFields(row, await openKey(cipher, row))),
+          documentSummarySchema.parse(summaryFields(row, await openKey(cipher, row), going)),
         ),
       );
     }),

@@ -11,7 +11,7 @@ import { createEtlIntents } from './etl-intents.js';
 import { createEtlNearDuplicates } from './etl-near-duplicates.js';
 import type { LedgerParts } from './etl-rows.js';
 import { createEtlSameBytes } from './etl-same-bytes.js';
-import { createSourceEnds } from './etl-source-ends.js';
+import { createSourceDeletions, createSourceEnds } from './etl-source-ends.js';
 import { createEtlSettlements } from './etl-settlements.js';
 import { createEtlWrites } from './etl-writes.js';
 
@@ -22,6 +22,7 @@ export function createEtlLedger(parts: LedgerParts): Ledger {
     ...createEtlBackfills(parts),
     ...createEtlBacklog(parts),
     ...createEtlChanges(parts),
+    deleteSourcePage: createSourceDeletions(parts.db),
     endSource: createSourceEnds(parts.db),
     ...createEtlClaims(parts),
     ...createEtlIntents(parts, fresh),

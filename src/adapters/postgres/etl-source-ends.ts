@@ -20,22 +20,23 @@ export async function lockSource(tx: Tx, tenant: string, sourceId: string): Prom
   return row;
 }
 
-const hideDocuments = `
-  with held as (
-    select doc_id from etl_document where tenant_id = $1 and source_id = $2 and deleted_at is null
-    order by doc_id for update)
-  update etl_document d set deleted_at = now(), updated_at = now() from held
-  where d.tenant_id = $1 and d.doc_id = held.doc_id`;
+/** Documents whose deletion one transaction records. */
+const PAGE_DOCUMENTS = 2_000;
 
-/** A deletion of every document that has none waiting, last in the order of each. The ids share the time of one. */
+const findRemaining = `
+  select key_hash, doc_id::text from etl_document
+  where tenant_id = $1 and source_id = $2 and key_hash > $3 and deleted_at is null order by key_hash limit $4`;
+
+/** A deletion of each that has none waiting, last in its order. The ids share the time of one. */
 const insertDeletions = `
   insert into etl_change_event (tenant_id, change_id, source_id, doc_id, key_hash, kind, source_version, seq, priority, state)
   select $1, left($3, -16) || upper(left(md5(gen_random_uuid()::text), 16)), $2, d.doc_id, d.key_hash, 'delete',
     'source deleted', greatest(s.next_seq, d.seq + 1, coalesce(n.last_seq, 0) + 1), 2, 'PENDING'
-  from etl_source s join etl_document d on d.tenant_id = $1 and d.source_id = $2 and d.deleted_at is null
+  from etl_source s
+  join etl_document d on d.tenant_id = $1 and d.source_id = $2 and d.doc_id = any ($4::uuid[]) and d.deleted_at is null
   left join (
     select doc_id, max(seq) as last_seq from etl_change_event
-    where tenant_id = $1 and source_id = $2 and kind <> 'acl' and state <> 'SUPERSEDED' group by doc_id) n
+    where tenant_id = $1 and doc_id = any ($4::uuid[]) and kind <> 'acl' and state <> 'SUPERSEDED' group by doc_id) n
     on n.doc_id = d.doc_id
   where s.tenant_id = $1 and s.source_id = $2
   on conflict do nothing`;
@@ -48,15 +49,6 @@ const dropUnread = `
     returning doc_id)
   update etl_document d set deleted_at = now(), updated_at = now() from (select distinct doc_id from dropped) n
   where d.tenant_id = $1 and d.doc_id = n.doc_id and d.live_rev is null and d.claim_batch is null and d.deleted_at is null`;
-
-/** Hides and records, in few statements however many documents there are (W4). @returns documents that go */
-async function recordDeletions(tx: Tx, tenant: string, sourceId: string): Promise<number> {
-  await tx.$executeRawUnsafe('set local enable_nestloop = off');
-  await tx.$executeRawUnsafe(insertDeletions, tenant, sourceId, newId('change'));
-  const hidden = await tx.$executeRawUnsafe(hideDocuments, tenant, sourceId);
-  await tx.$executeRawUnsafe('set local enable_nestloop = on');
-  return hidden;
-}
 
 /** Scans that wait for a decision, told that there is nothing left to decide. */
 async function wakeScans(tx: Tx, tenant: string, sourceId: string) {
@@ -71,8 +63,9 @@ async function wakeScans(tx: Tx, tenant: string, sourceId: string) {
 }
 
 /**
- * Ends a source. With `delete_documents` its documents are hidden in this very transaction and their rows follow (W4); with
- * `keep` they stay as they are. The watcher applies what is recorded, then the source is DELETED.
+ * Ends a source. With `delete_documents` its documents are hidden by this very transaction (W4), however many they are,
+ * because every reader asks for the source; the watcher records their deletions, page by page. With `keep` they stay as
+ * they are. What is recorded is applied, then the source is DELETED.
  */
 export const deleteSource =
   (db: Database, limits?: SourceLimits) =>
@@ -99,9 +92,7 @@ export const deleteSource =
           ...{ wakePending: true, updatedAt: new Date() },
         },
       });
-      const keeps = mode === 'keep';
-      const hidden = keeps ? 0 : await recordDeletions(tx, tenant, sourceId);
-      if (keeps) await tx.$executeRawUnsafe(dropUnread, tenant, sourceId);
+      if (mode === 'keep') await tx.$executeRawUnsafe(dropUnread, tenant, sourceId);
       return {
         status: 202,
         body,
@@ -110,17 +101,61 @@ export const deleteSource =
           {
             type: 'anneal.etl.source_deleting.v1',
             subject: `sources/${sourceId}`,
-            data: { sourceId, mode, documents: hidden },
+            data: { sourceId, mode },
           },
         ],
         audit: {
           action: 'etl.source-deleting',
           resource: { type: 'source', id: sourceId },
           before: { state: before.state },
-          after: { state: 'DELETING', mode, documents: hidden },
+          after: { state: 'DELETING', mode },
         },
       };
     });
+
+/**
+ * Records the deletion of some documents of a source that goes, in one transaction; which ones are left, their rows say, so
+ * that a crash between two pages loses nothing (role anneal_worker).
+ * @param after key hash that the page begins after
+ * @returns the key hash that the next page begins after; undefined: this was the last one
+ */
+export const createSourceDeletions =
+  (db: Database) =>
+  async (caller: Caller, sourceId: string, after: string): Promise<string | undefined> => {
+    const outcome = await mutate<string | undefined>(db, caller, async (tx) => {
+      const { tenant } = caller;
+      const [source] = await tx.$queryRaw<SqlRow[]>`
+        select 1 from etl_source where tenant_id = ${tenant} and source_id = ${sourceId} and state = 'DELETING'
+          and delete_mode = 'delete_documents' for update`;
+      if (source === undefined) return { status: 200, body: undefined, audit: [] };
+      const values = [tenant, sourceId, after, PAGE_DOCUMENTS];
+      const rows = await tx.$queryRawUnsafe<SqlRow[]>(findRemaining, ...values);
+      if (rows.length === 0) return { status: 200, body: undefined, audit: [] };
+      const docIds = rows.map((row) => String(row.doc_id));
+      await tx.$queryRawUnsafe(
+        `select 1 from etl_document where tenant_id = $1 and doc_id = any ($2::uuid[]) order by doc_id for update`,
+        ...[tenant, docIds],
+      );
+      await tx.$executeRawUnsafe('set local enable_nestloop = off');
+      await tx.$executeRawUnsafe(insertDeletions, tenant, sourceId, newId('change'), docIds);
+      await tx.$executeRawUnsafe(
+        `update etl_document set deleted_at = coalesce(deleted_at, now()), updated_at = now()
+         where tenant_id = $1 and doc_id = any ($2::uuid[])`,
+        ...[tenant, docIds],
+      );
+      await tx.$executeRawUnsafe('set local enable_nestloop = on');
+      return {
+        status: 200,
+        body: rows.length < PAGE_DOCUMENTS ? undefined : String(rows.at(-1)?.key_hash),
+        audit: {
+          action: 'etl.changes-recorded',
+          resource: { type: 'source', id: sourceId },
+          after: { deletes: rows.length },
+        },
+      };
+    });
+    return outcome.body;
+  };
 
 /** DELETING → DELETED under the lock that recording takes, where nothing is left to apply (role anneal_worker). */
 export const createSourceEnds =
@@ -134,7 +169,11 @@ export const createSourceEnds =
       // A statement of its own: it sees what was recorded while this one waited for the lock.
       const [row] = await tx.$queryRaw<SqlRow[]>`
         select exists (select from etl_change_event where tenant_id = ${tenant} and source_id = ${sourceId}
-          and state in ('PENDING', 'CLAIMED')) as busy`;
+            and state = 'PENDING')
+          or exists (select from etl_change_event where tenant_id = ${tenant} and source_id = ${sourceId}
+            and state = 'CLAIMED')
+          or ${source?.delete_mode === 'delete_documents'} and exists (select from etl_document
+            where tenant_id = ${tenant} and source_id = ${sourceId} and deleted_at is null) as busy`;
       if (source === undefined || row?.busy !== false)
         return { status: 200, body: { ended: false }, audit: [] };
       await tx.$executeRaw`update etl_source set state = 'DELETED', updated_at = now()

@@ -373,6 +373,16 @@ export interface Ledger {
     tenant: string,
     sourceId: string,
   ) => Promise<{ pending: number; claimed: number; oldestMs: number }>;
+  /**
+   * Records the deletions of some documents of a source that goes with them; nothing where it does not.
+   * @param after where the page begins; `''` for the first
+   * @returns where the next page begins; undefined: this was the last one
+   */
+  deleteSourcePage: (
+    caller: Caller,
+    sourceId: string,
+    after: string,
+  ) => Promise<string | undefined>;
   /** DELETING → DELETED where no change is left to apply. @returns false where one is, or the source is not DELETING */
   endSource: (caller: Caller, sourceId: string) => Promise<boolean>;
 }
