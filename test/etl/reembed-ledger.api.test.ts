@@ -267,3 +267,60 @@ test('a drop leaves no manifest and no intent, and says why; a rollback wakes bo
   );
   expect(left).toEqual({ manifests: 0, intents: 0, reason: 'rolled back' });
 });
+
+/** The evaluation that a gate began, ended with this weight. */
+async function judge(tenant: string, candidate: { alphaBp: number; fitted: boolean }) {
+  await sql(`update etl_generation set gate = $2 where tenant_id = $1 and generation_id = $3`, [
+    tenant,
+    { evalSetId: 'evs_x', epsilonBp: 100, holdMs: 1, reader: { subject: 'prn_x', groups: [] } },
+    building,
+  ]);
+  await reembeds.beginGate(callerOf(tenant), building);
+  await sql(
+    `update retrieval_eval_run set state = 'DONE', verdict = 'PASS', result = $2 where tenant_id = $1`,
+    [tenant, { candidate }],
+  );
+}
+
+test('the weight of the lexical leg moves with the generation it was fitted for, and back with a rollback', async () => {
+  const { flipGeneration } = createEtlGenerations({ db: world.database.worker });
+  const flip = { collectionId, generationId: building, epoch: 0, holdMs: 60_000, reason: 'PASS' };
+  const alphaOf = async (t: string) =>
+    (await sql(`select alpha_bp from etl_collection where tenant_id = $1`, [t]))[0]?.alpha_bp;
+  const setAlpha = (t: string, alphaBp: number | null) =>
+    sql(`update etl_collection set alpha_bp = $2 where tenant_id = $1`, [t, alphaBp]);
+  const built = async (alphaBp: number | null) => {
+    const t = await tenantWith('one');
+    await setAlpha(t, alphaBp);
+    await slice(t, 'bat_a');
+    await write(t, 'bat_a');
+    return t;
+  };
+  const goBack = (t: string, generationId: string) =>
+    moves.rollback(personOf(t, 'prn_b'), collectionId, { generationId, reason: 'worse' });
+
+  const fitted = await built(9_000);
+  await judge(fitted, { alphaBp: 6_500, fitted: true });
+  await flipGeneration(callerOf(fitted), flip);
+  expect(await alphaOf(fitted)).toBe(6_500);
+  await goBack(fitted, live);
+  expect(await alphaOf(fitted)).toBe(9_000);
+  // A generation that has answered before gets back what it answered with last.
+  await setAlpha(fitted, 8_000);
+  await goBack(fitted, building);
+  expect(await alphaOf(fitted)).toBe(6_500);
+  await goBack(fitted, live);
+  expect(await alphaOf(fitted)).toBe(8_000);
+
+  // Too few queries to fit: judged with the default of the embedder, and that is what answers.
+  const unfitted = await built(7_000);
+  await judge(unfitted, { alphaBp: 9_000, fitted: false });
+  await flipGeneration(callerOf(unfitted), flip);
+  expect(await alphaOf(unfitted)).toBeNull();
+  await goBack(unfitted, live);
+  expect(await alphaOf(unfitted)).toBe(7_000);
+
+  const unjudged = await built(7_000);
+  await flipGeneration(callerOf(unjudged), flip);
+  expect(await alphaOf(unjudged)).toBe(7_000);
+});

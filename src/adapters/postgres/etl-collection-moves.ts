@@ -8,6 +8,7 @@ import type { reembedCollectionStart } from '../../domain/etl/reembed-contract.j
 import { DAY_MS } from '../../domain/units.js';
 import type { Database, SqlRow, Tx } from './database.js';
 import { generationData, lockCollection, type GenerationSpecRow } from './etl-collections.js';
+import { moveAlpha } from './etl-generation-alpha.js';
 import type { GatePlan } from './etl-reembeds.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
@@ -304,6 +305,8 @@ const rollback =
         where: { tenantId_collectionId: { tenantId: tenant, collectionId } },
         data: { liveGenerationId: generationId, generationEpoch, updatedAt: new Date() },
       });
+      const moved = { tenant, collectionId, fromId: previous, toId: generationId };
+      const alphaBp = await moveAlpha(tx, moved);
       const facts = {
         collectionId,
         generationId,
@@ -329,7 +332,7 @@ const rollback =
           action: 'etl.generation-rolled-back',
           resource: { type: 'collection', id: collectionId },
           before: { generationId: previous },
-          after: facts,
+          after: { ...facts, alphaBp },
           reason,
         },
       };

@@ -2,6 +2,7 @@ import { PlatformError } from '../../domain/errors.js';
 import type { Caller } from '../../domain/events/change.js';
 import type { LedgerGenerations } from '../../domain/etl/ledger-generations.js';
 import type { Database, SqlRow, Tx } from './database.js';
+import { moveAlpha } from './etl-generation-alpha.js';
 import { mutate } from './mutate.js';
 
 const lagging = `
@@ -50,6 +51,8 @@ const flip = (db: Database) => async (caller: Caller, asked: Flip) => {
       where tenant_id = ${tenant} and generation_id = ${generationId}`;
     await tx.$executeRaw`update etl_collection set live_generation_id = ${generationId}, generation_epoch = ${epoch},
       updated_at = now() where tenant_id = ${tenant} and collection_id = ${collectionId}`;
+    const moved = { tenant, collectionId, fromId: previous, toId: generationId };
+    const alphaBp = await moveAlpha(tx, moved);
     const facts = { collectionId, generationId, previousGenerationId: previous, epoch };
     return {
       status: 200,
@@ -65,7 +68,7 @@ const flip = (db: Database) => async (caller: Caller, asked: Flip) => {
         action: 'etl.generation-flipped',
         resource: { type: 'collection', id: collectionId },
         before: { generationId: previous },
-        after: facts,
+        after: { ...facts, alphaBp },
       },
     };
   });
