@@ -106,7 +106,10 @@ export const errorTable = {
   START_NOT_AUTHORISED: final(403, 'Start operations through the API.'),
   OPERATION_FAILED: final(500, 'Read the failure in the Temporal UI link of the operation.'),
   SOURCE_PAUSED: final(409, 'Resume the source first.'),
-  SCAN_RUNNING: final(409, 'Wait for the scan that `running` names.'),
+  SCAN_RUNNING: final(
+    409,
+    'Wait for the scan that `running` names, or decide on it where it waits.',
+  ),
   DECISION_EXPIRED: final(409, 'Scan the source again; this decision came too late.'),
   GENERATION_BUILDING: final(409, 'Wait for the generation that is being built.'),
   GENERATION_NOT_HELD: final(409, 'Roll back to a generation that is HOLDING.'),

@@ -1,7 +1,9 @@
+import { createEtlCollectionStore } from '../../src/adapters/postgres/etl-collections.js';
+import { createEtlDueWork } from '../../src/adapters/postgres/etl-due-work.js';
 import type { ListedDocument } from '../../src/domain/etl/scan.js';
 import { PlatformError } from '../../src/domain/errors.js';
 import type { Caller } from '../../src/domain/events/change.js';
-import { sourceId } from './ledger-world.js';
+import { collectionId, sourceId } from './ledger-world.js';
 import { ScanWorld } from './scan-world.js';
 
 let world: ScanWorld;
@@ -140,6 +142,40 @@ describe('a mass deletion waits for a person', () => {
         `%${action}%`,
       )
     ).length;
+
+  test('no other scan of its source begins meanwhile, whoever asks for it', async () => {
+    const { t, scanId } = await waiting();
+    await expect(world.store.startScan(approver(t), sourceId)).rejects.toMatchObject({
+      code: 'SCAN_RUNNING',
+      extensions: { running: scanId, state: 'WAITING' },
+    });
+    await rowsOf(t, `update etl_source set schedule_ms = 1 where tenant_id = $1`);
+    const due = createEtlDueWork(world.database.worker);
+    const running = { state: 'SKIPPED', reason: 'RUNNING' };
+    expect(await due.startDue(approver(t), { work: 'scan', id: sourceId })).toEqual(running);
+    expect(await due.startHintedScan(approver(t), sourceId)).toEqual(running);
+    const collections = createEtlCollectionStore(world.database.api);
+    const chunking = { targetChars: 800, maxChars: 1_000 };
+    const changed = await collections.changeCollection(approver(t), collectionId, { chunking });
+    expect(changed.body.scans).toEqual([]);
+    const twin = rowsOf(
+      t,
+      `insert into etl_scan (tenant_id, scan_id, source_id, state, requested_by) values ($1, 'scn_x', $2, 'RUNNING', 'prn_x')`,
+      sourceId,
+    );
+    await expect(twin).rejects.toThrow('etl_scan_open_idx');
+    await decide(t, scanId, 'discard');
+    await world.applyScan(t, scanId);
+    // Two at once: one begins, the other is told.
+    const both = await Promise.allSettled([
+      world.store.startScan(approver(t), sourceId),
+      due.startHintedScan(approver(t), sourceId),
+    ]);
+    expect(both.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+    expect(
+      await rowsOf(t, `select 1 from etl_scan where tenant_id = $1 and state = 'RUNNING'`),
+    ).toHaveLength(1);
+  });
 
   test('APPLY: what is absent goes, and looking again changes nothing', async () => {
     const { t, scanId } = await waiting();

@@ -124,7 +124,7 @@ const createCollection =
       };
     });
 
-/** A scan of a pull source unless one is running; its start goes with the change. */
+/** A scan of a pull source unless one is not over, be it that it waits for a decision; its start goes with the change. */
 export async function insertScan(
   tx: Tx,
   caller: Caller,
@@ -132,6 +132,9 @@ export async function insertScan(
 ): Promise<{ scanId: string; start: StartRequest } | undefined> {
   const { tenant, actor } = caller;
   const { sourceId, name } = source;
+  // Two that ask at once start one.
+  await tx.$queryRaw`select 1 from etl_source
+    where tenant_id = ${tenant} and source_id = ${sourceId} for update`;
   const running = await tx.etlScan.findFirst({
     where: { tenantId: tenant, sourceId, state: { in: ['RUNNING', 'WAITING'] } },
   });

@@ -46,8 +46,9 @@ const startScan =
         const running = await tx.etlScan.findFirst({
           where: { tenantId: caller.tenant, sourceId, state: { in: ['RUNNING', 'WAITING'] } },
         });
-        throw new PlatformError('SCAN_RUNNING', 'A scan of this source is not over yet.', {
-          extensions: { running: running?.scanId },
+        const why = running?.state === 'WAITING' ? 'waits for a decision' : 'is not over yet';
+        throw new PlatformError('SCAN_RUNNING', `A scan of this source ${why}.`, {
+          extensions: { running: running?.scanId, state: running?.state },
         });
       }
       return {
