@@ -141,4 +141,35 @@ describe('the embedded store', () => {
     expect((await reader.sink(generation).stats()).rows).toBe(500);
     await Promise.all([writer.close(), reader.close()]);
   });
+
+  it('names the right rows while they are replaced, deleted and moved', async () => {
+    const generation = { tenant, generationId: 'moved', embedFp: 'f', dims: 384 };
+    const writer = createLanceStore({ folder, keepVersionsMs: 0 });
+    const reader = createLanceStore({ folder });
+    await writer.ensureGeneration(generation);
+    const [sink, reads] = [writer.sink(generation), reader.sink(generation)];
+    const wordOf = (index: number, round: number) => `word${index}x${round}`;
+    const rowsIn = (round: number, from: number, to: number) =>
+      rowsOf(from, to, (index) => ({ text: wordOf(index, round) }));
+    await sink.replaceRows({ adds: rowsIn(0, 0, 60), deleteIds: [] });
+    const found = async (index: number, round: number) => {
+      const hits = await reads.search({ leg: { text: wordOf(index, round) }, k: 5, filter });
+      return hits.map(({ rowId, docId }) => ({ rowId, docId }));
+    };
+    for (let round = 1; round <= 4; round += 1) {
+      for (const index of [0, 29, 30, 59]) await found(index, round - 1);
+      // The first half again with other words under the same ids, one row less, and all in another place.
+      await sink.replaceRows({ adds: rowsIn(round, 0, 30), deleteIds: [rowOf(60 - round).rowId] });
+      if (round % 2 === 0) await sink.compact?.();
+      for (const index of [0, 15, 29]) {
+        const { rowId, docId } = rowOf(index);
+        expect(await found(index, round)).toEqual([{ rowId, docId }]);
+        expect(await found(index, round - 1)).toEqual([]);
+      }
+      expect(await found(60 - round, 0)).toEqual([]);
+      const { rowId, docId } = rowOf(30);
+      expect(await found(30, 0)).toEqual([{ rowId, docId }]);
+    }
+    await Promise.all([writer.close(), reader.close()]);
+  });
 });

@@ -136,6 +136,10 @@ export function* stringsOf(batch: RecordBatch | Table, name: string): Generator<
 export const numbersOf = (batch: RecordBatch | Table, name: string): number[] =>
   Array.from<unknown, number>(batch.getChild(name) ?? [], Number);
 
+/** The 64-bit integers of a column of a result. */
+export const bigintsOf = (batch: RecordBatch | Table, name: string): bigint[] =>
+  Array.from<unknown, bigint>(batch.getChild(name) ?? [], (value) => BigInt(value as bigint));
+
 /** Rows of a result that has all columns of {@link rowSchema}. */
 export function rowsFromArrow(batch: Table): SinkRow[] {
   const column = (name: string) => [...stringsOf(batch, name)];

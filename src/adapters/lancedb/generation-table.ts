@@ -3,18 +3,27 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Connection, Table } from '@lancedb/lancedb';
 import { rowSchema } from './arrow-rows.js';
+import type { AddressBook } from './find-hits.js';
 import { type GenerationFile, generationStamp, readGenerationFile } from './generation-file.js';
 import { type LanceModule, loadLancedb } from './load-lancedb.js';
 import { syncFolder } from './sync-folder.js';
 
-/** Numbers of the approximate index: recall@10 0.987 on sparse hashed vectors; `ef` must reach k × refineFactor. */
-export const vectorIndex = { m: 20, efConstruction: 300, ef: 200, refineFactor: 2 } as const;
+/**
+ * Numbers of the approximate index: recall@10 0.987 on sparse hashed vectors; `ef` must reach k × refineFactor. The index
+ * holds bytes, so candidates are ranked again by their vectors: twice as many as are asked for, or all of them from
+ * `refinedRows` on, where the best ten are among them anyway.
+ */
+export const vectorIndex = {
+  ...{ m: 20, efConstruction: 300, ef: 200 },
+  ...{ refineFactor: 2, refinedRows: 50 },
+} as const;
 
 /** An open generation. */
 export interface OpenTable {
   table: Table;
   file: GenerationFile;
   stamp: string;
+  book: AddressBook;
 }
 
 /** Opens a folder so that every query sees the newest commit of any process. */
@@ -75,7 +84,7 @@ export async function openGeneration(
   const stamp = await generationStamp(folder);
   const file = await readGenerationFile(folder);
   if (stamp === undefined || file === undefined) return undefined;
-  return { table: await connection.openTable(file.table), file, stamp };
+  return { table: await connection.openTable(file.table), file, stamp, book: new Map() };
 }
 
 /** Removes tables that the file does not name: what an interrupted creation or erasure left. */

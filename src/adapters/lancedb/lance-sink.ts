@@ -2,15 +2,15 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Connection, Table } from '@lancedb/lancedb';
 import {
-  byScore,
   checkSinkBatch,
   checkSinkPatches,
   vectorFault,
 } from '../../domain/etl/check-sink-batch.js';
 import type { GenerationSpec, Hit, SinkCaps, VectorSink } from '../../domain/etl/vector-sink.js';
 import { PlatformError } from '../../domain/errors.js';
-import { numbersOf, rowsFromArrow, rowsToArrow, stringsOf } from './arrow-rows.js';
+import { rowsFromArrow, rowsToArrow, stringsOf } from './arrow-rows.js';
 import { eraseRows } from './erase-rows.js';
+import { findHits } from './find-hits.js';
 import { generationStamp, replaceGenerationFile } from './generation-file.js';
 import {
   connectFolder,
@@ -229,58 +229,43 @@ export class LanceSink implements VectorSink {
     );
   };
 
-  async #byVector(
-    { table }: OpenTable,
+  #byVector(
+    { table, book }: OpenTable,
     vector: Float32Array,
     { k, where, exact }: { k: number; where: string; exact: boolean },
   ): Promise<Hit[]> {
     const fault = vectorFault(vector, this.#generation.dims);
     if (fault !== undefined || this.#generation.dims === 0)
       throw new PlatformError('SINK_REFUSED', `The query vector ${fault ?? 'meets text alone'}.`);
-    const { ef, refineFactor } = vectorIndex;
-    const query = table
-      .query()
-      .nearestTo(vector)
-      .distanceType('cosine')
-      .limit(k)
-      .where(where)
-      .select(['rowId', 'docId', '_distance']);
-    const found = await (
-      exact
+    const { ef, refineFactor, refinedRows } = vectorIndex;
+    const refine = k < refinedRows ? refineFactor : 1;
+    const search = () => {
+      const query = table.query().nearestTo(vector).distanceType('cosine').limit(k).where(where);
+      return exact
         ? query.bypassVectorIndex()
-        : query.ef(Math.max(ef, k * refineFactor)).refineFactor(refineFactor)
-    ).toArrow();
-    const docIds = [...stringsOf(found, 'docId')];
-    const distances = numbersOf(found, '_distance');
-    return [...stringsOf(found, 'rowId')]
-      .map((rowId, at) => ({ rowId, docId: docIds[at] ?? '', score: 1 - (distances[at] ?? 1) }))
-      .sort(byScore);
+        : query.ef(Math.max(ef, k * refine)).refineFactor(refine);
+    };
+    return findHits(book, table, {
+      search,
+      column: '_distance',
+      scoreOf: (distance) => 1 - distance,
+    });
   }
 
   async #byText(
-    { table }: OpenTable,
+    { table, book }: OpenTable,
     text: string,
     { k, where }: { k: number; where: string },
   ): Promise<Hit[]> {
     if (!/[\p{L}\p{N}]/u.test(text)) return [];
-    const query = table
-      .query()
-      .fullTextSearch(text, { columns: 'text' })
-      .limit(k)
-      .where(where)
-      .select(['rowId', 'docId', '_score']);
-    let found;
+    const search = () =>
+      table.query().fullTextSearch(text, { columns: 'text' }).limit(k).where(where);
     try {
-      found = await query.toArrow();
+      return await findHits(book, table, { search, column: '_score', scoreOf: (score) => score });
     } catch (error) {
       if (String(error).includes(onlyStopWords)) return [];
       throw error;
     }
-    const docIds = [...stringsOf(found, 'docId')];
-    const scores = numbersOf(found, '_score');
-    return [...stringsOf(found, 'rowId')]
-      .map((rowId, at) => ({ rowId, docId: docIds[at] ?? '', score: scores[at] ?? 0 }))
-      .sort(byScore);
   }
 
   physicallyErase: VectorSink['physicallyErase'] = async (rowIds, epoch) => {
