@@ -1,6 +1,6 @@
 import type { GenerationSpec, SinkCaps, VectorStore } from '../../src/domain/etl/vector-sink.js';
 import { declareWrites, declareRowCases, declareWriters } from './sink-write-cases.js';
-import { declareReads, declareScans, declareRecall } from './sink-read-cases.js';
+import { declareMetadata, declareReads, declareScans, declareRecall } from './sink-read-cases.js';
 import { declareLimits, declareGenerations, declareUpkeep } from './sink-upkeep-cases.js';
 import {
   newGeneration,
@@ -14,6 +14,7 @@ const declarations = [
   declareRowCases,
   declareWriters,
   declareReads,
+  declareMetadata,
   declareScans,
   declareRecall,
   declareLimits,
@@ -22,7 +23,7 @@ const declarations = [
 ];
 
 /**
- * Declares the conformance cases of a vector store (etl.md §10), numbered as there. What the ledger decides beyond the
+ * Declares the conformance cases of a vector store (etl.md §10), numbered as there; 21 is metadata. What the ledger decides beyond the
  * store (cases 6 and 16: the read filter, the flip by compare-and-swap) is tested with retrieval.
  */
 export function describeSinkConformance(

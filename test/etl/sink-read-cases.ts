@@ -4,6 +4,7 @@ import { hash384 } from '../../src/domain/etl/hash-384.js';
 import { proseOf, rowIdOf, rowOf, rowsOf, seeded } from './sink-rows.js';
 import {
   type Context,
+  byId,
   everyone,
   hitIds,
   idsIn,
@@ -65,6 +66,70 @@ export function declareReads({ check, fresh, scale }: Context): void {
     expect(await sink.search({ leg: { text: 'nowhere' }, k: 5, filter: everyone })).toEqual([]);
     await put(sink, [], { deleteIds: [row.rowId] });
     expect(await sink.search({ leg: { text: 'zanquith' }, k: 5, filter: everyone })).toEqual([]);
+  });
+}
+
+/** Searches narrowed by metadata: named fields equal, in value and in type, under either leg. */
+export function declareMetadata({ check, fresh }: Context): void {
+  check(21, 'metadata is set, narrows both legs, and follows its patch', async () => {
+    const { sink } = await fresh();
+    const metadataOf = (index: number): SinkRow['metadata'] => ({
+      team: index % 3 === 0 ? "o'hara \\ “ops”" : 'sales',
+      year: 2_020 + (index % 2),
+      ratio: index / 8,
+      final: index % 2 === 0,
+      ...(index === 7 ? { only: '' } : {}),
+    });
+    const rows = rowsOf(0, 24, (index) => ({
+      text: `common words of row ${index}`,
+      metadata: metadataOf(index),
+    }));
+    await put(sink, rows);
+    expect(byId(await sink.fetch(idsOf(rows)))).toEqual(byId(rows));
+    const found = async (metadata: SinkRow['metadata']) => {
+      const filter = accessFilter({ tenant, principals: ['public'], metadata });
+      const legs = [{ vector: rowOf(1).vector }, { text: 'common words' }];
+      const [near = [], words = []] = await Promise.all(
+        legs.map(async (leg) => hitIds(await sink.search({ leg, k: 50, filter })).sort()),
+      );
+      expect(words).toEqual(near);
+      return near;
+    };
+    const expected = (isRight: (index: number) => boolean) =>
+      idsOf(rows.filter((_, index) => isRight(index)));
+    const compactions = [async () => undefined, async () => sink.compact?.()];
+    for (const settle of compactions) {
+      await settle();
+      expect(await found({})).toEqual(expected(() => true));
+      expect(await found({ team: "o'hara \\ “ops”" })).toEqual(expected((n) => n % 3 === 0));
+      expect(await found({ year: 2_021, team: 'sales' })).toEqual(
+        expected((n) => n % 2 === 1 && n % 3 !== 0),
+      );
+      expect(await found({ final: false })).toEqual(expected((n) => n % 2 === 1));
+      expect(await found({ ratio: 0.625 })).toEqual(expected((n) => n === 5));
+      expect(await found({ only: '' })).toEqual(expected((n) => n === 7));
+      for (const none of [{ year: '2021' }, { final: 'false' }, { team: 'Sales' }, { absent: 1 }])
+        expect(await found(none)).toEqual([]);
+    }
+    // As the ledger's copies follow (rung 5): the row as the store has it, with other metadata; nothing is embedded.
+    const patched = (await sink.fetch(idsOf(rows.slice(0, 4)))).map((row) => ({
+      ...row,
+      metadata: { team: 'sales', fresh: true },
+    }));
+    await put(sink, patched);
+    expect(await found({ fresh: true })).toEqual(idsOf(patched));
+    expect(await found({ ratio: 0.125 })).toEqual([]);
+    expect(await found({ team: "o'hara \\ “ops”" })).toEqual(
+      expected((n) => n % 3 === 0 && n >= 4),
+    );
+    const access = { acl: ['public', 'user:ann'], accessHash: 'access-2' };
+    await sink.patchAccess([{ rowId: rowIdOf(5), access }]);
+    const after = [...patched, ...rows.slice(4)].map((row) =>
+      row.rowId === rowIdOf(5) ? { ...row, ...access } : row,
+    );
+    expect(byId(await sink.fetch(idsOf(rows)))).toEqual(byId(after));
+    expect(await found({ ratio: 0.625, final: false })).toEqual([rowIdOf(5)]);
+    expect((await sink.stats()).rows).toBe(24);
   });
 }
 
