@@ -1,21 +1,27 @@
 import type { Ledger } from '../../domain/etl/ledger.js';
 import type { LedgerParts } from './etl-rows.js';
 
+/** Changes that are counted, at most: nobody starts more batches than that at once. */
+const COUNTED = 100_000;
+
 const due = `
-  select count(*) filter (where e.state = 'PENDING' or d.claim_until < now())::int as pending,
-    count(*) filter (where e.state = 'CLAIMED' and coalesce(d.claim_until >= now(), true))::int as claimed,
-    coalesce(extract(epoch from now() - min(e.received_at)) * 1000, 0)::bigint as oldest
-  from etl_change_event e left join etl_document d
-    on e.state = 'CLAIMED' and d.tenant_id = $1 and d.doc_id = e.doc_id and d.claim_batch = e.batch_id
-  where e.tenant_id = $1 and e.source_id = $2 and e.state in ('PENDING', 'CLAIMED')`;
+  select held.lapsed + (select count(*) from (select from etl_change_event
+      where tenant_id = $1 and source_id = $2 and state = 'PENDING' limit ${COUNTED}) w)::int as pending,
+    held.claimed, coalesce(extract(epoch from now() - etl_oldest_change($1, $2)) * 1000, 0)::bigint as oldest
+  from (select count(*) filter (where d.claim_until < now())::int as lapsed,
+      count(*) filter (where coalesce(d.claim_until >= now(), true))::int as claimed
+    from etl_change_event e left join etl_document d
+      on d.tenant_id = $1 and d.doc_id = e.doc_id and d.claim_batch = e.batch_id
+    where e.tenant_id = $1 and e.source_id = $2 and e.state = 'CLAIMED') held`;
 
 /** What a source still has to apply. */
 export const createEtlBacklog = ({ db }: Pick<LedgerParts, 'db'>): Pick<Ledger, 'backlog'> => ({
   backlog: (tenant, sourceId) =>
     db.batch(tenant, async (query) => {
-      // First the flag, under the lock that recording holds; then the count, which sees all that was recorded before.
+      // First the flag, under the lock that recording holds; then the count, which sees all that was recorded before. A
+      // recording that is still under way sets it anew, and wakes.
       await query(
-        `update etl_source set wake_pending = false where tenant_id = $1 and source_id = $2`,
+        `update etl_source set wake_pending = false where tenant_id = $1 and source_id = $2 and wake_pending`,
         [tenant, sourceId],
       );
       const [row] = await query(due, [tenant, sourceId]);
