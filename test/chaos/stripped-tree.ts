@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, symlink, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,8 @@ async function strip(file: string, folder: string): Promise<void> {
 export async function writeStrippedTree(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const name of await readdir(root))
-    if (name !== 'src' && name !== 'test') await symlink(join(root, name), join(folder, name));
+    if (name !== 'src' && name !== 'test')
+      await symlink(await realpath(join(root, name)), join(folder, name));
   for (const part of compiled)
     for (const entry of await readdir(join(root, part), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !entry.name.endsWith('.ts') || entry.name.endsWith('.test.ts'))

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deserialize } from 'node:v8';
 import { DETECT_BYTES, detectType } from '../../domain/etl/detect-type.js';
@@ -78,9 +78,12 @@ function childFlags(spool: string, entry: URL, rssBytes: number): string[] {
   const flags = [`--max-old-space-size=${Math.floor(rssBytes / 2 ** 20)}`, '--no-warnings'];
   const isCompiled = import.meta.url.endsWith('.js');
   if (!isCompiled || !process.allowedNodeEnvironmentFlags.has('--permission')) return flags;
-  const root = fileURLToPath(new URL('../../../', import.meta.url));
-  const code = ['node_modules', 'dist', 'package.json'].map((name) => join(root, name));
-  const reads = [...code, dirname(fileURLToPath(entry)), spool];
+  const own = resolve(fileURLToPath(new URL('../..', import.meta.url)));
+  const beside = ['node_modules', 'package.json'].map((name) => join(own, '..', name));
+  const code = [own, ...beside].filter((path) => existsSync(path));
+  // Imports are read where they really are.
+  const real = code.map((path) => realpathSync(path));
+  const reads = [...new Set([...code, ...real, dirname(fileURLToPath(entry)), spool])];
   return [
     ...flags,
     '--permission',

@@ -43,10 +43,10 @@ const { values } = parseArgs({
 async function proveAll(stack: EtlStack, seed: number): Promise<boolean> {
   let all = true;
   for (const fault of plantedFaultNames) {
-    const { caught, before, findings } = await proveFault(stack, fault, seed);
+    const { caught, before, findings, seconds } = await proveFault(stack, fault, seed);
     const [first] = findings;
     say(
-      `planted: ${fault.padEnd(32)} ${caught ? 'caught' : 'MISSED'} ${first === undefined ? '' : `(${first.kind} by ${first.path}: ${first.detail}; ${findings.length} in all)`}`,
+      `planted: ${fault.padEnd(32)} ${caught ? 'caught' : 'MISSED'} after ${seconds.toFixed(1)} s ${first === undefined ? '' : `(${first.kind} by ${first.path}: ${first.detail}; ${findings.length} in all)`}`,
     );
     for (const { kind, path, detail } of before)
       say(`  before it was planted: ${kind} by ${path}: ${detail}`);

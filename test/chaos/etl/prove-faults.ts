@@ -1,4 +1,5 @@
 import { createRandom } from '../../../src/domain/evaluation/random.js';
+import type { EditOrder } from './driver.js';
 import type { EtlStack } from './etl-stack.js';
 import type { Finding } from './findings.js';
 import type { PlantedFault } from './planted-faults.js';
@@ -22,6 +23,7 @@ export interface Proof {
   /** What the checker said before the fault was there: it has to be silent then. */
   before: Finding[];
   findings: Finding[];
+  seconds: number;
 }
 
 const DOCUMENTS = 14;
@@ -33,7 +35,8 @@ async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault;
   const { round } = of;
   const armed =
     killAt === undefined ? undefined : stack.supervisor.arm(killAt, { withinMs: 15_000 });
-  const editing = world.driver.call('edit', { round, documents: EDITS });
+  const order: EditOrder = { round, documents: EDITS, sure: { first: EDITS / 2 } };
+  const editing = world.driver.call('edit', order);
   const hit = await armed?.hit;
   await hit?.process.kill();
   await editing;
@@ -51,6 +54,7 @@ export async function proveFault(
   fault: PlantedFault,
   seed: number,
 ): Promise<Proof> {
+  const since = performance.now();
   const name = `planted-${fault.toLowerCase().replaceAll(/[^a-z]+/g, '-')}-${seed}`;
   const world = await World.create(stack, name, createRandom(seed, fault).below(1_000_000));
   await world.driver.call('seed', { documents: DOCUMENTS });
@@ -65,5 +69,6 @@ export async function proveFault(
   }
   await stack.plant('none');
   await world.close();
-  return { fault, caught: findings.length > 0, before, findings };
+  const seconds = (performance.now() - since) / 1000;
+  return { fault, caught: findings.length > 0, before, findings, seconds };
 }

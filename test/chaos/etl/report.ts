@@ -17,6 +17,8 @@ export interface PointReport {
 /** What a whole run came to. */
 export interface Report {
   seed: number;
+  /** Kills that were asked for, at whatever point; undefined where one point alone was. */
+  wanted: number | undefined;
   points: Map<KillPointName, PointReport>;
   /** Cold load: embeds and changed chunks before the first kill. */
   cold: { paid: number; changed: number };
@@ -43,6 +45,23 @@ const sum = (report: Report, of: (point: PointReport) => number): number =>
 
 export const killsOf = (report: Report): number => sum(report, ({ kills }) => kills);
 
+/** Kill points that no kill has met; cutting links kills nobody. */
+export const notHit = (report: Report): KillPointName[] =>
+  killPoints.filter((point) => point !== 'network' && (report.points.get(point)?.kills ?? 0) === 0);
+
+/** Whether a run of this size has to meet every point. */
+const hasToMeetAll = ({ wanted = 0 }: Report): boolean => wanted >= killPoints.length;
+
+/** Rounds of a point after which a run gives it up. */
+export const MOST_TRIES = 3;
+
+/** Whether there were enough kills, and at every point where a run of this size has to meet them all. */
+export function isEnough(report: Report, kills: number): boolean {
+  if (killsOf(report) < kills) return false;
+  const triesOf = (point: KillPointName) => report.points.get(point)?.rounds ?? 0;
+  return !hasToMeetAll(report) || notHit(report).every((point) => triesOf(point) >= MOST_TRIES);
+}
+
 /** Paid embeds for each changed chunk over the whole run. */
 function embedsPerChange(report: Report): number {
   const paid = report.cold.paid + sum(report, (point) => point.paid);
@@ -50,9 +69,10 @@ function embedsPerChange(report: Report): number {
   return changed === 0 ? 0 : paid / changed;
 }
 
-/** PASS, FAIL, or INCONCLUSIVE where no kill met an intent whose effect was in doubt. */
+/** PASS, FAIL, or INCONCLUSIVE where no kill met an intent whose effect was in doubt, or a point was never met. */
 export function verdictOf(report: Report): 'PASS' | 'FAIL' | 'INCONCLUSIVE' {
   if (report.findings.length > 0 || embedsPerChange(report) > MOST_EMBEDS) return 'FAIL';
+  if (hasToMeetAll(report) && notHit(report).length > 0) return 'INCONCLUSIVE';
   return sum(report, ({ inDoubt }) => inDoubt) > 0 ? 'PASS' : 'INCONCLUSIVE';
 }
 

@@ -1,7 +1,7 @@
-import { createRandom } from '../../../src/domain/evaluation/random.js';
+import { createRandom, type Random } from '../../../src/domain/evaluation/random.js';
 import type { EtlStack } from './etl-stack.js';
 import { killPoints, weights, type KillPointName } from './kill-points.js';
-import { emptyPoint, killsOf, type Report } from './report.js';
+import { emptyPoint, isEnough, killsOf, MOST_TRIES, notHit, type Report } from './report.js';
 import { runRound, type RoundResult } from './run-round.js';
 import { World } from './world.js';
 
@@ -15,19 +15,21 @@ export interface ChaosOptions {
   say: (line: string) => void;
 }
 
-/** Every point once, then by weight, each block shuffled by the seed. */
-function* scheduleOf({ seed, only }: ChaosOptions): Generator<KillPointName> {
+function* shuffled(of: readonly KillPointName[], random: Random): Generator<KillPointName> {
+  const left = [...of];
+  while (left.length > 0) yield* left.splice(random.below(left.length), 1);
+}
+
+/** Every point once, then again those that were not hit, then by weight, each block shuffled by the seed. */
+function* scheduleOf({ seed, only }: ChaosOptions, report: Report): Generator<KillPointName> {
   if (only !== undefined) for (;;) yield only;
   const weighted = killPoints.flatMap((point) =>
     Array.from({ length: weights[point] }, () => point),
   );
   for (let block = 0; ; block++) {
     const random = createRandom(seed, `block ${block}`);
-    const left = block === 0 ? [...killPoints] : [...weighted];
-    while (left.length > 0) {
-      const [point] = left.splice(random.below(left.length), 1);
-      if (point !== undefined) yield point;
-    }
+    if (block > 0 && block < MOST_TRIES) yield* shuffled(notHit(report), random);
+    else yield* shuffled(block === 0 ? killPoints : weighted, random);
   }
 }
 
@@ -40,11 +42,12 @@ const FRUITLESS = 12;
 
 /** Kills, and checks after each round, until there were enough kills. */
 export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<Report> {
-  const { seed, kills, documents, say } = options;
+  const { seed, kills, only, documents, say } = options;
   const since = performance.now();
   const world = await World.create(stack, `chaos-${seed}`, seed);
   const report: Report = {
     seed,
+    wanted: only === undefined ? kills : undefined,
     points: new Map(),
     cold: { paid: 0, changed: 0 },
     findings: [],
@@ -61,8 +64,8 @@ export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<
   let before = await world.books();
   let fruitless = 0;
   let number = 0;
-  for (const point of scheduleOf(options)) {
-    if (killsOf(report) >= kills || fruitless > FRUITLESS) break;
+  for (const point of scheduleOf(options, report)) {
+    if (isEnough(report, kills) || fruitless > FRUITLESS) break;
     number += 1;
     const label = `${point}#${number}`;
     const random = createRandom(seed, label);
