@@ -8,10 +8,9 @@ const due = `
   select held.lapsed + (select count(*) from (select from etl_change_event
       where tenant_id = $1 and source_id = $2 and state = 'PENDING' limit ${COUNTED}) w)::int as pending,
     held.claimed, coalesce(extract(epoch from now() - etl_oldest_change($1, $2)) * 1000, 0)::bigint as oldest
-  from (select count(*) filter (where d.claim_until < now())::int as lapsed,
-      count(*) filter (where coalesce(d.claim_until >= now(), true))::int as claimed
-    from etl_change_event e left join etl_document d
-      on d.tenant_id = $1 and d.doc_id = e.doc_id and d.claim_batch = e.batch_id
+  from (select count(*) filter (where lapsed)::int as lapsed, count(*) filter (where not lapsed)::int as claimed
+    from etl_change_event e left join etl_document d on d.tenant_id = $1 and d.doc_id = e.doc_id
+      cross join lateral (select coalesce(d.claim_batch = e.batch_id and d.claim_until < now(), false) as lapsed) l
     where e.tenant_id = $1 and e.source_id = $2 and e.state = 'CLAIMED') held`;
 
 /** What a source still has to apply. */
