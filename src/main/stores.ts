@@ -10,21 +10,27 @@ import { PlatformError } from '../domain/errors.js';
 import type { GenerationFacts } from '../domain/etl/ledger.js';
 import type { VectorSink, VectorStore } from '../domain/etl/vector-sink.js';
 
-function configured({ stateDir, etl: { stores } }: Config): VectorStore[] {
+/** A store with the name of the one that answers its words. */
+interface Offered {
+  store: VectorStore;
+  lexicalSink: string;
+}
+
+function configured({ stateDir, etl: { stores } }: Config): Offered[] {
   const { pgvectorUrl: url, milvus } = stores;
-  const offered: VectorStore[] = [createLanceStore({ folder: join(stateDir, 'vectors') })];
-  if (url !== undefined)
-    offered.push(
-      withCompanion(
-        createPgVectorStore({ url }),
-        createLanceStore({ folder: join(stateDir, 'vector-words') }),
-      ),
-    );
+  const embedded = createLanceStore({ folder: join(stateDir, 'vectors') });
+  const offered: Offered[] = [{ store: embedded, lexicalSink: embedded.name }];
+  if (url !== undefined) {
+    const words = createLanceStore({ folder: join(stateDir, 'vector-words') });
+    const store = withCompanion(createPgVectorStore({ url }), words);
+    offered.push({ store, lexicalSink: words.name });
+  }
   if (milvus !== undefined) {
     const { address, tokenFile } = milvus;
     const token =
       tokenFile === undefined ? undefined : async () => (await readFile(tokenFile, 'utf8')).trim();
-    offered.push(createMilvusStore({ address, token }));
+    const store = createMilvusStore({ address, token });
+    offered.push({ store, lexicalSink: store.name });
   }
   return offered;
 }
@@ -33,16 +39,17 @@ function configured({ stateDir, etl: { stores } }: Config): VectorStore[] {
 export function createStores(config: Config) {
   const stores = configured(config);
   const storeOf = (name: string): VectorStore => {
-    const store = stores.find((one) => one.name === name);
-    if (store === undefined)
+    const found = stores.find(({ store }) => store.name === name);
+    if (found === undefined)
       throw new PlatformError('SINK_UNKNOWN', `This process has no store “${name}”.`);
-    return store;
+    return found.store;
   };
   return {
     storeOf,
     findSink: (name: string): SinkOffer | undefined => {
-      const store = stores.find((one) => one.name === name);
-      return store === undefined ? undefined : { maxDims: store.caps.maxDims };
+      const found = stores.find(({ store }) => store.name === name);
+      if (found === undefined) return undefined;
+      return { maxDims: found.store.caps.maxDims, lexicalSink: found.lexicalSink };
     },
     sinkOf: async (tenant: string, generation: GenerationFacts): Promise<VectorSink> => {
       const { generationId, embedFp, dims } = generation;
@@ -52,7 +59,7 @@ export function createStores(config: Config) {
       return store.sink(spec);
     },
     close: async () => {
-      for (const store of stores) await store.close();
+      for (const { store } of stores) await store.close();
     },
   };
 }

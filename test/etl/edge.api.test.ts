@@ -39,6 +39,39 @@ describe('the edge of etl', () => {
     expect(other.status).toBe(404);
   });
 
+  it('says which store answers words, and refuses one that does not go with the store of the vectors', async () => {
+    const tenant = world.newTenant();
+    const make = (name: string, more: object) =>
+      world.send('POST /v1/collections', { tenant, body: { name, purposes: ['x'], ...more } });
+    const generations = (answer: Awaited<ReturnType<typeof make>>) => answer.body.generations;
+    expect(generations(await make('a', {}))).toMatchObject([
+      { sink: 'lancedb', lexicalSink: 'lancedb' },
+    ]);
+    const named = await make('b', { sink: 'pgvector', lexicalSink: 'lancedb' });
+    expect(generations(named)).toMatchObject([{ sink: 'pgvector', lexicalSink: 'lancedb' }]);
+    const refusal = {
+      status: 422,
+      body: {
+        code: 'SINK_UNKNOWN',
+        errors: [{ pointer: '/lexicalSink', detail: expect.stringContaining('lancedb') as string }],
+      },
+    };
+    const wrong = { sink: 'pgvector', lexicalSink: 'pgvector' };
+    expect(await make('c', wrong)).toMatchObject(refusal);
+    const path = `/v1/collections/${String(named.body.id)}`;
+    const reembed = (more: object) =>
+      world.send(`POST ${path}:reembed`, { tenant, body: { embedder: 'hash-384', ...more } });
+    expect(await reembed({ lexicalSink: 'small' })).toMatchObject(refusal);
+    // Another store brings its own.
+    expect(await reembed({ sink: 'lancedb' })).toMatchObject({ status: 202 });
+    const after = await world.send(`GET ${path}`, { tenant });
+    expect(generations(after)).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ sink: 'lancedb', lexicalSink: 'lancedb', state: 'BUILDING' }),
+      ]),
+    );
+  });
+
   it('builds one generation at a time and goes back only to one that is held', async () => {
     const tenant = world.newTenant();
     const { collectionId } = await createSource(world, tenant, { kind: 'upload' });

@@ -73,7 +73,11 @@ const offers: Pick<EtlRouteDeps, 'findEmbedder' | 'findSink'> = {
       ? { embedder, embedSpec: {}, embedFp: 'fp', dims: 384, fitted: embedder === 'lsa' }
       : undefined,
   findSink: (name) =>
-    name === 'lancedb' ? { maxDims: 4_096 } : name === 'small' ? { maxDims: 100 } : undefined,
+    ({
+      lancedb: { maxDims: 4_096, lexicalSink: 'lancedb' },
+      pgvector: { maxDims: 4_000, lexicalSink: 'lancedb' },
+      small: { maxDims: 100, lexicalSink: 'small' },
+    })[name],
 };
 
 async function createDeps(database: TestDatabase, root: string): Promise<EtlRouteDeps> {

@@ -105,14 +105,14 @@ const reembed =
   (
     caller: Caller,
     asked: { collectionId: string; request: Reembed; reader: Reader },
-    specOf: (live: { sink: string; lexicalSink?: string | undefined }) => GenerationSpecRow,
+    specOf: (live: { sink: string }) => GenerationSpecRow,
   ): Promise<Outcome<StartedFacts>> =>
     mutate(db, caller, async (tx) => {
       const { collectionId, request, reader } = asked;
       const collection = await lockCollection(tx, caller.tenant, collectionId);
       const generations = await requireNoneBuilding(tx, collection);
       const live = generations.find((one) => one.generationId === collection.liveGenerationId);
-      const spec = specOf({ sink: live?.sink ?? '', lexicalSink: live?.lexicalSink ?? undefined });
+      const spec = specOf({ sink: live?.sink ?? '' });
       const { evalSetId, epsilonBp } = request.gate;
       if (evalSetId !== undefined) await requireEvalSet(tx, collection, evalSetId);
       const gate = { evalSetId, epsilonBp, holdMs: request.holdMs, reader };

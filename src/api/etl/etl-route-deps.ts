@@ -41,6 +41,8 @@ export interface EmbedderOffer {
 /** A vector store that this installation offers. */
 export interface SinkOffer {
   maxDims: number;
+  /** The store that answers words: itself, or the companion beside it. */
+  lexicalSink: string;
 }
 
 /** What decides the vectors of a generation. */
@@ -50,7 +52,7 @@ export interface GenerationSpecFacts {
   embedFp: string;
   dims: number;
   sink: string;
-  lexicalSink?: string | undefined;
+  lexicalSink: string;
   /** As {@link EmbedderOffer} says: its fingerprint is known once it is fitted. */
   fitted: boolean;
 }
@@ -82,7 +84,7 @@ export interface EtlRouteDeps {
       request: Reembed;
       reader: { subject: string; groups: string[] };
     },
-    spec: (live: { sink: string; lexicalSink?: string | undefined }) => GenerationSpecFacts,
+    spec: (live: { sink: string }) => GenerationSpecFacts,
   ) => Promise<Outcome<StartedFacts>>;
   rebuild: (
     caller: Caller,

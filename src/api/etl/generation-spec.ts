@@ -38,8 +38,10 @@ export function generationSpec(
       ),
     );
   if (sink === undefined) errors.push(wrong('/sink', 'SINK_UNKNOWN', 'is not offered here'));
-  if (asked.lexicalSink !== undefined && deps.findSink(asked.lexicalSink) === undefined)
-    errors.push(wrong('/lexicalSink', 'SINK_UNKNOWN', 'is not offered here'));
+  else if (asked.lexicalSink !== undefined && asked.lexicalSink !== sink.lexicalSink)
+    errors.push(
+      wrong('/lexicalSink', 'SINK_UNKNOWN', `is not offered beside it: “${sink.lexicalSink}” is`),
+    );
   if (embedder === undefined || sink === undefined || errors.length > 0) {
     const isEmbedder = errors.some(({ code }) => code === 'EMBEDDER_UNKNOWN');
     throw new PlatformError(
@@ -58,5 +60,5 @@ export function generationSpec(
       },
     );
   const { embedSpec, embedFp, dims, fitted } = embedder;
-  return { ...asked, embedSpec, embedFp, dims, fitted };
+  return { ...asked, lexicalSink: sink.lexicalSink, embedSpec, embedFp, dims, fitted };
 }

@@ -26,7 +26,7 @@ export const postCollectionReembed = (deps: EtlRouteDeps) =>
       const reader = { subject: principal.subject, groups: groupsOf(principal) };
       const asked = { collectionId: params.id, request: body, reader };
       const outcome = await deps.reembed(caller, asked, (live) => {
-        const { embedder, sink = live.sink, lexicalSink = live.lexicalSink } = body;
+        const { embedder, sink = live.sink, lexicalSink } = body;
         return generationSpec(deps, { embedder, sink, lexicalSink }, true);
       });
       return started(outcome, `/v1/collections/${params.id}`, deps.links);

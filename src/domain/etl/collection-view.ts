@@ -39,12 +39,17 @@ const chunkingSchema = z
 const fusions = ['weighted', 'rrf'] as const;
 const bpSchema = z.int().min(0).max(WHOLE_BP);
 
+const lexicalSinkSchema = nameSchema.meta({
+  description:
+    'The store that answers words. It goes with `sink` (itself, or the companion beside it); another one is refused.',
+});
+
 /** Body of `POST /v1/collections`. */
 export const createCollectionSchema = z.strictObject({
   name: nameSchema,
   embedder: nameSchema.default('hash-384'),
   sink: nameSchema.default('lancedb'),
-  lexicalSink: nameSchema.optional(),
+  lexicalSink: lexicalSinkSchema.optional(),
   chunking: chunkingSchema.default({ targetChars: 1_200, maxChars: 1_600 }),
   piiPolicy: piiPolicySchema.default(defaultPiiPolicy),
   /** Holds for documents whose source says nothing. */
@@ -73,7 +78,7 @@ export type ChangeCollection = z.infer<typeof changeCollectionSchema>;
 export const reembedSchema = z.strictObject({
   embedder: nameSchema,
   sink: nameSchema.optional(),
-  lexicalSink: nameSchema.optional(),
+  lexicalSink: lexicalSinkSchema.optional(),
   gate: z
     .strictObject({
       evalSetId: z.string().max(64).optional(),
