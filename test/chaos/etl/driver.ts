@@ -6,7 +6,7 @@ import { createRandom, type Random } from '../../../src/domain/evaluation/random
 import { docId } from '../../../src/domain/etl/fingerprints.js';
 import { signDelivery } from '../../../src/domain/etl/webhook-signature.js';
 import { serveCalls } from '../serve-calls.js';
-import { editDocument, newDocument, newParagraph, type Held } from './make-changes.js';
+import { editDocument, newAccess, newDocument, newParagraph, type Held } from './make-changes.js';
 import { ApiError, callApi, insist, isPassing, type Call } from './people.js';
 import {
   nameOf,
@@ -37,8 +37,10 @@ export interface DriverSetup {
 export interface EditOrder {
   round: string;
   documents: number;
-  /** The first so many bring new text, in one of these sources; all of them where none are named. */
-  sure?: { first: number; sources?: readonly SourceName[] | undefined } | undefined;
+  /** The first so many bring new text, or another access list, in one of these sources; in any where none are named. */
+  sure?:
+    | { first: number; sources?: readonly SourceName[] | undefined; what?: 'text' | 'access' }
+    | undefined;
 }
 
 let setup: DriverSetup;
@@ -157,11 +159,15 @@ function anyChanges(random: Random): Change[] {
   return editDocument(random, of, earlier.get(nameOf(of)) ?? []);
 }
 
-/** An edit that brings a text that nobody has embedded yet, in one of these sources. */
-function sureChanges(random: Random, sources: readonly SourceName[]): Change[] {
+/** An edit that brings a text that nobody has embedded yet, or another access list. */
+function sureChanges(
+  random: Random,
+  { sources = sourceNames, what = 'text' }: NonNullable<EditOrder['sure']>,
+): Change[] {
   const names = [...held].filter(([, { source }]) => sources.includes(source));
   const of = pickName(random, names.map(([name]) => name).sort());
-  return [of === undefined ? newDocument(random, sources) : newParagraph(random, of)];
+  if (of === undefined) return [newDocument(random, sources)];
+  return [what === 'text' ? newParagraph(random, of) : newAccess(random, of)];
 }
 
 /** Starts a scan of the folder, now or after the one that runs. */
@@ -200,24 +206,25 @@ serveCalls({
     touched = [];
     for (let at = 0; at < documents; at++) {
       const changes =
-        sure !== undefined && at < sure.first
-          ? sureChanges(random, sure.sources ?? sourceNames)
-          : anyChanges(random);
+        sure !== undefined && at < sure.first ? sureChanges(random, sure) : anyChanges(random);
       for (const change of changes) await apply(random, change);
     }
     await scan();
     return touched.length;
   },
   /** Edits what the last edits touched: the source has moved on when the retry looks. The scan waits for a worker. */
-  editAgain: async ({ round, documents }: { round: string; documents: number }) => {
+  editAgain: async ({ round, documents, sure }: EditOrder) => {
     const random = createRandom(setup.seed, `again ${round}`);
     const names = [...new Set(touched)].filter((name) => held.has(name)).sort();
     let edited = 0;
     for (const name of names.slice(0, documents)) {
       const of = held.get(name);
       if (of === undefined) continue;
-      for (const change of editDocument(random, of, earlier.get(name) ?? []))
-        await apply(random, change);
+      const changes =
+        sure !== undefined && edited < sure.first
+          ? [newParagraph(random, of)]
+          : editDocument(random, of, earlier.get(name) ?? []);
+      for (const change of changes) await apply(random, change);
       edited += 1;
     }
     return edited;

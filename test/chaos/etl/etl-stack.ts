@@ -105,8 +105,8 @@ export class EtlStack {
     return this.supervisor.start({ name, entry, args, env: this.#env, logFile: this.#log(name) });
   }
 
-  /** One that is killed often. */
-  #startProduct(name: string, entry: string, args: string[]): ChaosProcess {
+  /** One that starts often. */
+  #startQuickly(name: string, entry: string, args: string[]): ChaosProcess {
     const logFile = this.#log(name);
     return this.supervisor.start({ name, entry, args, env: this.#env, logFile, tree: this.#tree });
   }
@@ -209,12 +209,12 @@ export class EtlStack {
   }
 
   #startApi(): ChaosProcess {
-    return this.#startProduct('api', './etl/api.ts', [this.stateDir]);
+    return this.#startQuickly('api', './etl/api.ts', [this.stateDir]);
   }
 
   #prepareNext(): void {
     this.#workers += 1;
-    this.#nextWorker = this.#startProduct(`worker-${this.#workers}`, './etl/worker.ts', [
+    this.#nextWorker = this.#startQuickly(`worker-${this.#workers}`, './etl/worker.ts', [
       this.#planted,
       this.stateDir,
     ]);
@@ -303,7 +303,7 @@ export class EtlStack {
 
   /** Starts one of the harness's own programs. */
   program(name: string, entry: string): ChaosProcess {
-    return this.#start(name, entry);
+    return this.#startQuickly(name, entry, []);
   }
 
   async close({ keep = false } = {}): Promise<void> {

@@ -81,6 +81,15 @@ export function newParagraph(random: Random, { source, key, content }: Held): Ch
   return { source, key, content: { ...content, sections: content.sections.with(at, section) } };
 }
 
+/** The same text for other readers. */
+export function newAccess(random: Random, { source, key, content }: Held): Change {
+  for (;;) {
+    const acl = newAcl(random);
+    if (acl.join(' ') !== content.acl.join(' '))
+      return { source, key, content: { ...content, acl } };
+  }
+}
+
 /** One edit of one document: one change, or two where it moves. */
 export function editDocument(random: Random, of: Held, earlier: readonly Content[]): Change[] {
   const { source, key, content } = of;

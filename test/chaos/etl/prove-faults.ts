@@ -5,13 +5,25 @@ import type { Finding } from './findings.js';
 import type { PlantedFault } from './planted-faults.js';
 import { World } from './world.js';
 
-/** Where a fault needs a kill to do harm, and whether the source has to move on before the retry. */
-const plans: Record<PlantedFault, { killAt?: string; editAgain?: boolean }> = {
-  'state stored before embedding': { killAt: 'etl.k6' },
-  'delete before add': { killAt: 'planted.between' },
-  'cleanup per batch': {},
-  'nested ACL ignored': {},
-  'row id reused': { killAt: 'etl.k8', editAgain: true },
+interface ProofPlan {
+  /** Where a process has to die for the fault to do harm. */
+  killAt?: string;
+  /** The source moves on before the retry. */
+  editAgain?: boolean;
+  sure: EditOrder['sure'];
+}
+
+const EDITS = 8;
+const plans: Record<PlantedFault, ProofPlan> = {
+  'state stored before embedding': { killAt: 'etl.k6', sure: { first: EDITS } },
+  'delete before add': { killAt: 'planted.between', sure: { first: EDITS } },
+  'cleanup per batch': { sure: { first: EDITS } },
+  'nested ACL ignored': { sure: { first: EDITS, what: 'access' } },
+  'row id reused': {
+    killAt: 'etl.k8',
+    editAgain: true,
+    sure: { first: EDITS, sources: ['webhook'] },
+  },
 };
 
 export const plantedFaultNames = Object.keys(plans) as PlantedFault[];
@@ -26,22 +38,21 @@ export interface Proof {
   seconds: number;
 }
 
-const DOCUMENTS = 14;
-const EDITS = 12;
+const DOCUMENTS = 12;
 const TRIES = 4;
 
 async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault; round: string }) {
-  const { killAt, editAgain = false } = plans[of.fault];
+  const { killAt, editAgain = false, sure } = plans[of.fault];
   const { round } = of;
   const armed =
     killAt === undefined ? undefined : stack.supervisor.arm(killAt, { withinMs: 15_000 });
-  const order: EditOrder = { round, documents: EDITS, sure: { first: EDITS / 2 } };
+  const order: EditOrder = { round, documents: EDITS, sure };
   const editing = world.driver.call('edit', order);
   const hit = await armed?.hit;
   await hit?.process.kill();
   await editing;
   if (hit === undefined) return [];
-  if (editAgain) await world.driver.call('editAgain', { round, documents: EDITS });
+  if (editAgain) await world.driver.call('editAgain', order);
   const { findings } = await world.inFlight();
   await stack.beginWorker();
   await world.driver.call('scan');
@@ -67,8 +78,7 @@ export async function proveFault(
     await world.settle();
     findings.push(...(await world.settled()).findings);
   }
-  await stack.plant('none');
-  await world.close();
+  await Promise.all([stack.plant('none'), world.close()]);
   const seconds = (performance.now() - since) / 1000;
   return { fault, caught: findings.length > 0, before, findings, seconds };
 }
