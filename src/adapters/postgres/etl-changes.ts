@@ -404,8 +404,11 @@ export function createEtlChanges(
     isApplied: (tenant, changeToken) =>
       parts.db.batch(tenant, async (query) => {
         const [row] = await query(
-          `select exists (select from etl_change_event e where e.tenant_id = $1 and e.source_id = t.source_id
-             and e.state in ('PENDING', 'CLAIMED') and (e.change_id = t.change_id or e.received_at = t.received_at)) as open
+          `select t.state in ('PENDING', 'CLAIMED')
+             or exists (select from etl_change_event e where e.tenant_id = $1 and e.source_id = t.source_id
+               and e.state = 'PENDING' and e.received_at = t.received_at)
+             or exists (select from etl_change_event e where e.tenant_id = $1 and e.source_id = t.source_id
+               and e.state = 'CLAIMED' and e.received_at = t.received_at) as open
            from etl_change_event t where t.tenant_id = $1 and t.change_id = $2`,
           [tenant, changeToken],
         );

@@ -57,10 +57,9 @@ const figures = `
     d.documents, d.indexed, d.hidden,
     (select count(*)::int from etl_quarantine_item q where q.tenant_id = c.tenant_id
        and q.collection_id = c.collection_id and q.state = 'OPEN') as quarantined,
-    (select coalesce(extract(epoch from now() - min(e.received_at)) * 1000, 0)::bigint from etl_change_event e
-       join etl_source s on s.tenant_id = e.tenant_id and s.source_id = e.source_id
-       where e.tenant_id = c.tenant_id and s.collection_id = c.collection_id
-         and e.state in ('PENDING', 'CLAIMED')) as oldest_ms,
+    (select coalesce(extract(epoch from now() - min(etl_oldest_change(s.tenant_id, s.source_id))) * 1000, 0)::bigint
+       from etl_source s where s.tenant_id = c.tenant_id and s.collection_id = c.collection_id
+         and s.state <> 'DELETED') as oldest_ms,
     (select min(s.last_complete_scan_at) from etl_source s where s.tenant_id = c.tenant_id
        and s.collection_id = c.collection_id and s.state <> 'DELETED') as last_scan
   from etl_collection c cross join lateral (
