@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,15 +15,29 @@ import { startInstallation, type Installation } from './installation.js';
 // is in the figures.
 
 const { values: options } = parseArgs({
-  options: { runs: { type: 'string', default: '30' }, write: { type: 'boolean', default: false } },
+  options: {
+    runs: { type: 'string', default: '30' },
+    backlog: { type: 'string', default: '0' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
 });
 const runs = Number(options.runs);
+const backlog = Number(options.backlog);
+
+const help = `npm run bench:freshness -- [options]
+
+  --runs <n>     how often each change is made; default 30
+  --backlog <n>  so many small files wait to be taken in meanwhile, in a folder of their own; default 0
+  --write        also writes bench/results/freshness.json (with a backlog: freshness-backlog.json)
+`;
 
 const PURPOSE = 'support';
 const POLL_MS = 10;
 const PATIENCE_MS = 60_000;
 const START_MS = 300_000;
 const DOCUMENT_BYTES = 10_000;
+const BACKLOG_PATIENCE_MS = 15 * 60_000;
 
 interface Row {
   case: string;
@@ -40,13 +54,45 @@ function documentOf(about: string): string {
   return head + paragraph.repeat(Math.ceil((DOCUMENT_BYTES - head.length) / paragraph.length));
 }
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<number> {
+async function until(
+  what: string,
+  holds: () => Promise<boolean>,
+  patienceMs = PATIENCE_MS,
+): Promise<number> {
   const since = performance.now();
   for (;;) {
     if (await holds()) return performance.now() - since;
-    if (performance.now() - since > PATIENCE_MS) throw new Error(`${what} took too long`);
+    if (performance.now() - since > patienceMs) throw new Error(`${what} took too long`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
+}
+
+/** Puts so many small files into a folder of their own; from when all are listed, says how many wait. */
+async function fillBacklog(
+  at: {
+    steward: People['steward'];
+    sourceOf: (name: string, kind: string, config: object) => Promise<string>;
+    documents: string;
+  },
+  files: number,
+): Promise<(when: string) => Promise<void>> {
+  if (files === 0) return () => Promise.resolve();
+  const path = join(at.documents, 'backlog');
+  await mkdir(path);
+  const write = (file: number): Promise<void> =>
+    writeFile(join(path, `${file}.md`), `# File ${file}\n\n${word()}\n`);
+  for (let file = 0; file < files; file += 500)
+    await Promise.all(
+      Array.from({ length: Math.min(500, files - file) }, (_, index) => write(file + index)),
+    );
+  const source = `/v1/sources/${await at.sourceOf('backlog', 'folder', { path })}`;
+  const isListed = async () => (await at.steward.get(source)).lastCompleteScanAt !== undefined;
+  await until('listing the backlog', isListed, BACKLOG_PATIENCE_MS);
+  return async (when) => {
+    const { backlog: left } = await at.steward.get(source);
+    const { pending, claimed } = left as Record<'pending' | 'claimed', number>;
+    process.stdout.write(`${when}: ${(pending + claimed).toLocaleString('en-US')} changes wait\n`);
+  };
 }
 
 /** A collection with an upload source and a folder source, and questions to it. */
@@ -64,7 +110,9 @@ async function openCollection(people: People, { url, stateDir, documents }: Inst
     return String((await steward.post('/v1/sources', body)).id);
   };
   const uploads = await sourceOf('uploads', 'upload', {});
-  await sourceOf('folder', 'folder', { path: documents });
+  const watched = join(documents, 'watched');
+  await mkdir(watched);
+  await sourceOf('folder', 'folder', { path: watched });
   const send = async (method: string, path: string, body?: FormData): Promise<void> => {
     const answer = await fetch(url + path, {
       method,
@@ -74,6 +122,8 @@ async function openCollection(people: People, { url, stateDir, documents }: Inst
     if (!answer.ok) throw new Error(`${method} ${path}: ${await answer.text()}`);
   };
   return {
+    watched,
+    fillBacklog: (files: number) => fillBacklog({ steward, sourceOf, documents }, files),
     found: async (about: string): Promise<boolean> => {
       const body = { text: about, purpose: PURPOSE, k: 5, mode: 'lexical' };
       const path = `/v1/collections/${String(collection.id)}:query`;
@@ -115,9 +165,11 @@ async function measure(people: People, installation: Installation): Promise<Row[
   // The first document makes the store; until then there is nothing to ask.
   await put('first.md', 'first');
   await until('the first document', () => found('first').catch(() => false));
+  const say = await knowledge.fillBacklog(backlog);
+  await say('before');
   for (let run = 0; run < runs; run += 1) {
     const [narrowed, deleted, written] = [word(), word(), word()];
-    const file = join(installation.documents, `${written}.md`);
+    const file = join(knowledge.watched, `${written}.md`);
     note(
       0,
       await timed(
@@ -163,6 +215,7 @@ async function measure(people: People, installation: Installation): Promise<Row[
       ),
     );
   }
+  await say('after');
   return rows;
 }
 
@@ -204,21 +257,27 @@ async function report(rows: readonly Row[]): Promise<void> {
   process.stdout.write(`${table.toString()}\n${runs} runs; ${machine}\n`);
   if (!options.write) return;
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  const figures = rows.flatMap(({ case: name, targetMs, times }) =>
+  const figures = rows.flatMap(({ case: change, targetMs, times }) =>
     (['p50', 'p95'] as const).map((metric) => {
       const ours = quantile(times, metric === 'p50' ? 0.5 : 0.95);
-      return { case: name, metric, ours, baseline: targetMs, ratio: ours / targetMs };
+      return { case: change, metric, ours, baseline: targetMs, ratio: ours / targetMs };
     }),
   );
-  const result = { name: 'freshness', commit, machine, rows: figures };
-  const path = new URL('../results/freshness.json', import.meta.url);
+  const name = backlog > 0 ? 'freshness-backlog' : 'freshness';
+  const result = { name, commit, machine, ...(backlog > 0 && { backlog }), rows: figures };
+  const path = new URL(`../results/${name}.json`, import.meta.url);
   await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
 }
 
-const installation = await startInstallation(START_MS);
-try {
-  const people = await gatherPeople(installation.url, installation.stateDir);
-  await report(await measure(people, installation));
-} finally {
-  await installation.stop();
+async function main(): Promise<void> {
+  const installation = await startInstallation(START_MS);
+  try {
+    const people = await gatherPeople(installation.url, installation.stateDir);
+    await report(await measure(people, installation));
+  } finally {
+    await installation.stop();
+  }
 }
+
+if (options.help) process.stdout.write(help);
+else await main();
