@@ -6,7 +6,14 @@ import { createRandom, type Random } from '../../../src/domain/evaluation/random
 import { docId } from '../../../src/domain/etl/fingerprints.js';
 import { signDelivery } from '../../../src/domain/etl/webhook-signature.js';
 import { serveCalls } from '../serve-calls.js';
-import { editDocument, newAccess, newDocument, newParagraph, type Held } from './make-changes.js';
+import {
+  editDocument,
+  moreText,
+  newAccess,
+  newDocument,
+  newParagraph,
+  type Held,
+} from './make-changes.js';
 import { ApiError, callApi, insist, isPassing, type Call } from './people.js';
 import {
   nameOf,
@@ -222,7 +229,7 @@ serveCalls({
       if (of === undefined) continue;
       const changes =
         sure !== undefined && edited < sure.first
-          ? [newParagraph(random, of)]
+          ? [moreText(random, of)]
           : editDocument(random, of, earlier.get(name) ?? []);
       for (const change of changes) await apply(random, change);
       edited += 1;

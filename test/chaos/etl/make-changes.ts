@@ -81,6 +81,16 @@ export function newParagraph(random: Random, { source, key, content }: Held): Ch
   return { source, key, content: { ...content, sections: content.sections.with(at, section) } };
 }
 
+/** The same document and a section more: everything that it said, it still says. */
+export function moreText(random: Random, { source, key, content }: Held): Change {
+  const { title, sections } = content;
+  return {
+    source,
+    key,
+    content: { ...content, sections: [...sections, newSection(random, title)] },
+  };
+}
+
 /** The same text for other readers. */
 export function newAccess(random: Random, { source, key, content }: Held): Change {
   for (;;) {

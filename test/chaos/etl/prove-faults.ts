@@ -8,7 +8,7 @@ import { World } from './world.js';
 interface ProofPlan {
   /** Where a process has to die for the fault to do harm. */
   killAt?: string;
-  /** The source moves on before the retry. */
+  /** The claims are lost and the source moves on before the retry. */
   editAgain?: boolean;
   sure: EditOrder['sure'];
 }
@@ -52,7 +52,11 @@ async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault;
   await hit?.process.kill();
   await editing;
   if (hit === undefined) return [];
-  if (editAgain) await world.driver.call('editAgain', order);
+  if (editAgain) {
+    // The batch lost its claims: the next plan is made over its open intents, and gives their rows up (W2).
+    await world.loseClaims();
+    await world.driver.call('editAgain', order);
+  }
   const { findings } = await world.inFlight();
   await stack.beginWorker();
   await world.driver.call('scan');

@@ -119,6 +119,24 @@ export class World {
     }
   }
 
+  /** What happens to claims of a batch that nobody has renewed for 15 minutes, now. Answers how many were lost. */
+  async loseClaims(): Promise<number> {
+    const [row] = await this.#stack.sql(
+      `with lapsed as (
+         select tenant_id, doc_id, claim_batch from etl_document
+         where collection_id = $1 and claim_batch is not null for update),
+       freed as (
+         update etl_document d set claim_batch = null, claim_until = null, fence = d.fence + 1
+         from lapsed l where d.tenant_id = l.tenant_id and d.doc_id = l.doc_id),
+       waiting as (
+         update etl_change_event e set batch_id = null, state = 'PENDING' from lapsed l
+         where e.tenant_id = l.tenant_id and e.doc_id = l.doc_id and e.batch_id = l.claim_batch and e.state = 'CLAIMED')
+       select count(*)::int as n from lapsed`,
+      [this.#collectionId],
+    );
+    return Number(row?.['n'] ?? 0);
+  }
+
   settled(full = false): Promise<Verdict> {
     return this.#checker.call('settled', { full });
   }
