@@ -1,3 +1,5 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createEtlActivities, type EtlDeps } from '../../src/activities/etl/index.js';
 import { createEtlSourceStore } from '../../src/adapters/postgres/etl-sources.js';
 import type { DeleteMode } from '../../src/domain/etl/collection-view.js';
 import { callerOf, sourceId } from './ledger-world.js';
@@ -32,6 +34,12 @@ async function record(t: string): Promise<number> {
     after = await world.ledger.deleteSourcePage(callerOf(t), sourceId, after);
   return pages;
 }
+/** One look of the watcher. */
+const look = (t: string) => {
+  const deps: Partial<EtlDeps> = { ledger: world.ledger };
+  const { readWatch } = createEtlActivities(deps as EtlDeps);
+  return new MockActivityEnvironment().run(readWatch, { tenant: t, sourceId });
+};
 const end = (t: string) => world.ledger.endSource(callerOf(t), sourceId);
 const stateOf = async (t: string) =>
   (await rowsOf(t, `select state from etl_source where tenant_id = $1`))[0]?.state;
@@ -150,6 +158,17 @@ test('a change whose claim has lapsed is due again: a lost batch does not keep a
   expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 2, claimed: 0 });
   await world.settle(t);
   expect(await end(t)).toBe(true);
+});
+
+test('the looks of the watcher take a source to its end: they record, and end it where nothing is left to apply', async () => {
+  const t = await tenant();
+  await remove(t, 'delete_documents');
+  expect(await look(t)).toMatchObject({ state: 'DELETING', pending: 2 });
+  expect(await look(t)).toMatchObject({ state: 'DELETING', pending: 2 });
+  await world.settle(t);
+  expect(await look(t)).toMatchObject({ state: 'DELETED', pending: 0 });
+  expect(world.sink(t).rows.size).toBe(0);
+  expect(await stateOf(t)).toBe('DELETED');
 });
 
 test('G3: what is committed before its page is recorded shows nothing, neither to a search nor to a citation', async () => {
