@@ -64,3 +64,21 @@ test('[W3] access that is narrowed while rows are copied follows the narrowing c
   await world.run(t);
   expect((await storedAccess(t)).sort()).toEqual(['group:board', 'group:staff']);
 });
+
+test('[G1, G3] an upload that returns to an earlier access list under the same text is a change, to more readers and to fewer', async () => {
+  const t = `copied-${++tenants}`;
+  await world.seed(t);
+  await world.rows(t, `update etl_source set kind = 'upload' where tenant_id = $tenant`);
+  for (const acl of [narrow, wide, narrow, wide, narrow]) {
+    const content = { name: 'a.txt', mediaType: 'text/plain', acl };
+    const version = `hash of the text and ${acl.join(' ')}`;
+    await world.record(t, upsert('a.txt', version, { contentRef: about('teams'), content }));
+    await world.run(t);
+    const [document] = await world.rows(
+      t,
+      `select acl, live_rev from etl_document where tenant_id = $tenant`,
+    );
+    expect(document).toEqual({ acl, live_rev: 1 });
+    expect(await storedAccess(t)).toEqual([acl.join(' ')]);
+  }
+});

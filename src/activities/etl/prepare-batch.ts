@@ -4,6 +4,7 @@ import { pipelineFp } from '../../domain/etl/fingerprints.js';
 import type {
   ClaimedDocument,
   PreparedRevision,
+  SettledAccess,
   SourceFacts,
   Stopped,
 } from '../../domain/etl/ledger.js';
@@ -148,7 +149,7 @@ const isSameText = (
 /** What became of the documents of a group, before the ledger knows. */
 interface MadeGroup {
   revisions: PreparedRevision[];
-  accesses: { docId: string; fence: bigint; acl: string[]; aclHash: string }[];
+  accesses: SettledAccess[];
   unchanged: Unchanged[];
   refusals: Stopped[];
 }
@@ -228,13 +229,19 @@ async function recordGroup(deps: EtlDeps, to: Preparation, made: MadeGroup): Pro
 async function settleAccesses(
   deps: EtlDeps,
   { tenant, batchId, counts }: Preparation,
-  accesses: readonly { docId: string; fence: bigint; acl: string[]; aclHash: string }[],
+  accesses: readonly SettledAccess[],
 ): Promise<void> {
   if (accesses.length === 0) return;
   const settled = await deps.ledger.settleAccess(
     tenant,
     batchId,
-    accesses.map(({ docId, fence, acl, aclHash }) => ({ docId, fence, acl, aclHash })),
+    accesses.map(({ docId, fence, acl, aclHash, sourceToken }) => ({
+      docId,
+      fence,
+      acl,
+      aclHash,
+      sourceToken,
+    })),
   );
   counts.unchanged += settled.length;
 }

@@ -81,10 +81,12 @@ async function settleAccess(
   // A later change that waits has narrowed access already: what it holds stays.
   const rows = await query(
     `update etl_document d set acl_hash = i."aclHash", updated_at = now(),
+       source_token = coalesce(i."sourceToken", d.source_token),
+       seq = case when i."sourceToken" is null then d.seq else greatest(d.seq, e.seq) end,
        acl = case when not exists (select from etl_change_event n where n.tenant_id = $1 and n.doc_id = d.doc_id
            and n.state = 'PENDING' and n.seq > e.seq) or 'public' = any (d.acl) then i.acl
          when 'public' = any (i.acl) then d.acl else array(select a from unnest(d.acl) a where a = any (i.acl)) end
-     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, acl text[], "aclHash" text)
+     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, acl text[], "aclHash" text, "sourceToken" text)
      join etl_change_event e on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = i."docId" and e.state = 'CLAIMED'
      where d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2 returning d.doc_id`,
     [

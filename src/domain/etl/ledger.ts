@@ -203,6 +203,15 @@ export interface OpenWrite {
   adds: { rowId: string; textHash: string; embedText: string; page: number }[];
 }
 
+/** New access of a document whose text is what it was. */
+export interface SettledAccess {
+  docId: string;
+  fence: bigint;
+  acl: string[];
+  aclHash: string;
+  sourceToken?: string | undefined;
+}
+
 /** A document whose copies in a store are older than the ledger: of its access, of its metadata, or of both. */
 export interface StoreCopy {
   docId: string;
@@ -287,12 +296,12 @@ export interface Ledger {
   ) => Promise<{ docId: string; rev: number }[]>;
   /**
    * Rung 5: access alone. The ledger holds it at once; stores follow by `copiesBehind` and `markCopies`.
-   * The changes are APPLIED, claims end.
+   * The changes are APPLIED, claims end. With a source token where the whole document came: it is what the source says now.
    */
   settleAccess: (
     tenant: string,
     batchId: string,
-    documents: readonly { docId: string; fence: bigint; acl: string[]; aclHash: string }[],
+    documents: readonly SettledAccess[],
   ) => Promise<Settled[]>;
   /** Documents whose rows in this generation carry older access or metadata than the ledger. */
   copiesBehind: (tenant: string, generationId: string, limit: number) => Promise<StoreCopy[]>;
