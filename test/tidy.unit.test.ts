@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { environmentSchema } from '../src/config.js';
+import { environmentSchema } from '../src/environment.js';
 import { errorTable } from '../src/domain/errors.js';
 import { searchAttributes } from '../src/domain/search-attributes.js';
 import { reliabilityIds } from './reliability-ids.js';

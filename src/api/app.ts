@@ -2,6 +2,7 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import helmet from 'helmet';
 import { PlatformError } from '../domain/errors.js';
 import { docsRouter } from './docs.js';
+import { guardRequest } from './guard-request.js';
 import { openApiDocument } from './openapi.js';
 import { asPlatformError, problemOf } from './problem.js';
 import type { Route } from './route.js';
@@ -25,6 +26,20 @@ function assertUnambiguous(routes: Route[]): void {
   }
 }
 
+/** A path that is there answers other methods with those that it takes. */
+function refuseOtherMethods(app: express.Express, routes: Route[]): void {
+  const byPath = Map.groupBy(routes, ({ spec }) => expressPath(spec.path));
+  const ordered = [...byPath].sort(([a], [b]) => b.length - a.length);
+  for (const [path, own] of ordered) {
+    const methods = own.map(({ spec }) => spec.method.toUpperCase());
+    const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ');
+    app.all(path, (_request, response) => {
+      response.set('Allow', allowed);
+      throw new PlatformError('METHOD_NOT_ALLOWED', `This path takes ${allowed}.`);
+    });
+  }
+}
+
 /**
  * The public application, built only from registered routes.
  * @throws at start where a route has no permission or is registered twice
@@ -34,6 +49,7 @@ export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
+  app.use(guardRequest(deps.hosts));
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
   const document = openApiDocument(routes);
   app.get('/openapi.json', (_request, response) => void response.json(document));
@@ -46,6 +62,7 @@ export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
   const ordered = [...routes].sort((a, b) => b.spec.path.length - a.spec.path.length);
   for (const route of ordered)
     app[route.spec.method](expressPath(route.spec.path), serveRoute(route, deps));
+  refuseOtherMethods(app, routes);
   app.use((_request, _response) => {
     throw new PlatformError('NOT_FOUND', 'There is no such route; /openapi.json lists them all.');
   });

@@ -69,6 +69,8 @@ export function asPlatformError(error: unknown): PlatformError {
       errors: [{ pointer: '', code: 'invalid_json' }],
     });
   }
+  // A path that cannot be decoded, or a body that ended early: what reads requests says so with its status.
+  if (status === 400) return new PlatformError('INVALID_REQUEST', 'The request cannot be read.');
   return new PlatformError('INTERNAL', 'Something went wrong on our side.', {
     internal: error instanceof Error ? (error.stack ?? error.message) : String(error),
   });

@@ -1,4 +1,4 @@
-import { json, raw, type Request, type RequestHandler, type Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Principal } from '../domain/access/principal.js';
 import type { AuditFacts } from '../domain/audit/contract.js';
 import { digestOf, sha256 } from '../domain/digest.js';
@@ -6,6 +6,7 @@ import { errorTable, PlatformError } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
 import type { Caller } from '../domain/events/change.js';
 import { asPlatformError, fieldErrors, problemOf } from './problem.js';
+import { jsonOf, readJson, readRaw } from './read-json.js';
 import { mutates, type Reply, type Route, type RouteRequest } from './route.js';
 
 /** What every route needs from outside: identity, starts, and a place for refusals. */
@@ -23,6 +24,8 @@ export interface EdgeDeps {
   observe(operation: string, status: number, seconds: number): void;
   /** Aborts when the process stops. */
   stopping: AbortSignal;
+  /** Names that a Host header may have, in lower case; undefined: any. */
+  hosts?: ReadonlySet<string> | undefined;
 }
 
 const DEFAULT_BODY_BYTES = 262_144;
@@ -74,44 +77,6 @@ function waitMsOf(header: string | undefined): number {
   return seconds === undefined ? 0 : Math.min(Number(seconds), MAX_WAIT_S) * 1000;
 }
 
-const readRaw = (request: Request, response: Response, limit: number): Promise<Uint8Array> =>
-  new Promise((resolve, reject) => {
-    raw({ limit, inflate: false, type: () => true })(request, response, (error?: unknown) => {
-      if (error !== undefined)
-        reject(error instanceof Error ? error : new Error('unreadable body'));
-      else resolve(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
-    });
-  });
-
-/** The JSON of bytes that were read already. @throws INVALID_REQUEST */
-function jsonOf(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw new PlatformError('INVALID_REQUEST', 'The request body is not valid JSON.', {
-      errors: [{ pointer: '', code: 'invalid_json' }],
-    });
-  }
-}
-
-const parseJson = (request: Request, response: Response, limit: number): Promise<unknown> =>
-  new Promise((resolve, reject) => {
-    if (request.get('content-encoding') !== undefined) {
-      reject(
-        new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'Compressed request bodies are not accepted.'),
-      );
-      return;
-    }
-    if (request.get('content-length') !== '0' && !request.is('json')) {
-      reject(new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'This operation takes application/json.'));
-      return;
-    }
-    json({ limit, strict: false, inflate: false })(request, response, (error?: unknown) => {
-      if (error === undefined) resolve(request.body);
-      else reject(error instanceof Error ? error : new Error('unreadable body'));
-    });
-  });
-
 /** Parses path, query and body; every wrong field of all three is named at once. */
 async function parseRequest(
   request: Request,
@@ -130,7 +95,7 @@ async function parseRequest(
       ? undefined
       : signed !== undefined
         ? jsonOf(signed.bytes)
-        : await parseJson(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
+        : await readJson(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
   const body = spec.body?.safeParse(raw ?? {});
   const errors = [
     ...(params.success ? [] : fieldErrors(params.error, ['path'])),

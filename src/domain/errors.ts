@@ -29,6 +29,8 @@ export const errorTable = {
   SELF_APPROVAL: final(403, 'Ask another person who holds approval:decide.'),
   SEPARATION_OF_DUTIES: final(403, 'Ask another person to take this step.'),
   NOT_FOUND: final(404, 'Check the id and the tenant of your key.'),
+  METHOD_NOT_ALLOWED: final(405, 'Use a method that the `Allow` header names.'),
+  REQUEST_TIMEOUT: again(408, 'Send the whole body within 30 seconds.'),
   MODEL_NOT_FOUND: final(404, 'Check the model name, or register the model first.'),
   NO_ACTIVE_VERSION: final(404, 'Release an approved version to this environment first.'),
   ILLEGAL_TRANSITION: final(409, 'Read the current state; `allowed` lists what it permits.'),

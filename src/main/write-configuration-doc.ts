@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { environmentSchema } from '../config.js';
+import { environmentSchema } from '../environment.js';
 import { projectFolder } from './project-folder.js';
 
 // Writes docs/configuration.md from the configuration schema; with `--check` it only compares.

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { parse } from 'yaml';
 import { devServerDynamicConfig } from '../../src/adapters/temporal/dev-server-arguments.js';
-import { environmentSchema } from '../../src/config.js';
+import { environmentSchema } from '../../src/environment.js';
 import { searchAttributes } from '../../src/domain/search-attributes.js';
 import { workerRoles } from '../../src/domain/task-queues.js';
 import { testEnvironment } from '../support/model-runtime.js';

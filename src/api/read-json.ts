@@ -1,0 +1,103 @@
+import { raw, type Request, type Response } from 'express';
+import { PlatformError, type FieldError } from '../domain/errors.js';
+import { isStorable } from './guard-request.js';
+import { pointerOf } from './problem.js';
+
+/** Objects and lists inside each other, at most. */
+const MAX_DEPTH = 32;
+/** From the first byte of the head to the last one of the body. */
+const BODY_DEADLINE_MS = 30_000;
+/** Faults that are named; a body of nothing else names enough with these. */
+const MAX_FAULTS = 20;
+
+const prototypeKeys = new Set(['__proto__', 'constructor', 'prototype']);
+
+/**
+ * The bytes of a body.
+ * @throws PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT where the body is not there within 30 seconds
+ */
+export const readRaw = (request: Request, response: Response, limit: number): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      // The rest of the body is not waited for: the answer is the last thing on this connection.
+      response.set('Connection', 'close').once('finish', () => request.destroy());
+      reject(new PlatformError('REQUEST_TIMEOUT', 'The request body did not come in time.'));
+    }, BODY_DEADLINE_MS);
+    raw({ limit, inflate: false, type: () => true })(request, response, (error?: unknown) => {
+      clearTimeout(timer);
+      if (error !== undefined)
+        reject(error instanceof Error ? error : new Error('unreadable body'));
+      else resolve(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+    });
+  });
+
+/** Keys that reach prototypes, text that cannot be stored, and what is nested too deep; without recursion. */
+function faultsOf(json: unknown): FieldError[] {
+  const faults: FieldError[] = [];
+  const open: { value: unknown; path: readonly PropertyKey[] }[] = [{ value: json, path: [] }];
+  const add = (path: readonly PropertyKey[], code: string, detail: string): void =>
+    void faults.push({ pointer: pointerOf(path), code, detail });
+  for (let next = open.pop(); next && faults.length < MAX_FAULTS; next = open.pop()) {
+    const { value, path } = next;
+    if (typeof value === 'string' && !isStorable(value))
+      add(path, 'invalid_text', 'a NUL character or half a surrogate pair is no text');
+    if (typeof value !== 'object' || value === null) continue;
+    if (path.length >= MAX_DEPTH) {
+      add(path, 'too_deep', `more than ${MAX_DEPTH} objects and lists inside each other`);
+      continue;
+    }
+    for (const [name, child] of Object.entries(value)) {
+      const at = [...path, Array.isArray(value) ? Number(name) : name];
+      if (prototypeKeys.has(name) && !Array.isArray(value))
+        add(at, 'forbidden_key', 'this key is never part of a request');
+      else if (!isStorable(name)) add(path, 'invalid_text', 'a key is no text');
+      else open.push({ value: child, path: at });
+    }
+  }
+  return faults;
+}
+
+/**
+ * The JSON of bytes that were read already.
+ * @throws INVALID_REQUEST where it is no JSON in UTF-8, or holds what no request may hold
+ */
+export function jsonOf(bytes: Uint8Array): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new PlatformError('INVALID_REQUEST', 'The request body is not valid JSON.', {
+      errors: [{ pointer: '', code: 'invalid_json' }],
+    });
+  }
+  const errors = faultsOf(json);
+  if (errors.length === 0) return json;
+  throw new PlatformError('INVALID_REQUEST', `${errors.length} part(s) of the body are refused.`, {
+    errors,
+  });
+}
+
+/** The JSON body of a request; undefined where it has none. @throws UNSUPPORTED_MEDIA_TYPE, and as {@link jsonOf} */
+export async function readJson(
+  request: Request,
+  response: Response,
+  limit: number,
+): Promise<unknown> {
+  if (request.get('content-encoding') !== undefined)
+    throw new PlatformError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'Compressed request bodies are not accepted.',
+    );
+  const isEmpty =
+    request.get('content-length') === '0' ||
+    (request.get('content-length') === undefined && request.get('transfer-encoding') === undefined);
+  if (isEmpty) return undefined;
+  const charset = /;\s*charset="?([^";]+)/i.exec(request.get('content-type') ?? '')?.[1];
+  if (!request.is('json') || (charset !== undefined && charset.toLowerCase() !== 'utf-8'))
+    throw new PlatformError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'This operation takes application/json in UTF-8.',
+    );
+  const bytes = await readRaw(request, response, limit);
+  return bytes.length === 0 ? undefined : jsonOf(bytes);
+}
