@@ -205,6 +205,29 @@ describe('the edge of etl', () => {
     });
   });
 
+  it('says of text that it is no longer kept, was erased, or is nothing to this reader', async () => {
+    const tenant = world.newTenant();
+    const { sourceId } = await createSource(world, tenant, { kind: 'upload' });
+    const options = { key: 'guide.md', acl: ['public'] };
+    await world.upload(sourceId, { tenant }, { options, file: '# Guide' });
+    const run = (sql: string) => world.database.asSuperuser(sql, [tenant]);
+    const [document] = await run(`select doc_id from etl_document where tenant_id = $1`);
+    await run(
+      `insert into etl_revision (tenant_id, doc_id, rev, raw_hash, text_hash, meta_hash, parse_fp, chunk_fp, media_type, state)
+       select $1, doc_id, n, '', '', '', '', '', 'text/plain', case n when 1 then 'SUPERSEDED' else 'ERASED' end
+       from etl_document, generate_series(1, 2) n where tenant_id = $1`,
+    );
+    const read = (rev: number, purpose = 'support') => {
+      const path = `/v1/documents/${String(document?.doc_id)}/revisions/${rev}/text`;
+      return world.send(`GET ${path}?purpose=${purpose}`, { tenant, roles: ['service'] });
+    };
+    const gone = (code: string) => ({ status: 410, body: { code } });
+    expect(await read(1)).toMatchObject(gone('REVISION_EXPIRED'));
+    expect(await read(2)).toMatchObject(gone('REVISION_ERASED'));
+    expect(await read(3)).toMatchObject({ status: 404 });
+    expect(await read(1, 'marketing')).toMatchObject({ status: 404 });
+  });
+
   it('accepts a signed delivery once, and nothing that is unsigned, changed or old', async () => {
     const tenant = world.newTenant();
     const { source, sourceId } = await createSource(world, tenant, { kind: 'webhook' });

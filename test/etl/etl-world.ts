@@ -10,6 +10,8 @@ import { createEtlGenerationMoves } from '../../src/adapters/postgres/etl-collec
 import { createEtlCollectionStore } from '../../src/adapters/postgres/etl-collections.js';
 import { createEtlDocumentStore } from '../../src/adapters/postgres/etl-documents.js';
 import { createEtlQuarantineStore } from '../../src/adapters/postgres/etl-quarantine.js';
+import { createEtlReads } from '../../src/adapters/postgres/etl-reads.js';
+import type { LedgerParts } from '../../src/adapters/postgres/etl-rows.js';
 import { createEtlScanStore } from '../../src/adapters/postgres/etl-scans.js';
 import { createEtlSourceStore } from '../../src/adapters/postgres/etl-sources.js';
 import { newId } from '../../src/adapters/postgres/new-id.js';
@@ -83,12 +85,13 @@ const offers: Pick<EtlRouteDeps, 'findEmbedder' | 'findSink'> = {
 async function createDeps(database: TestDatabase, root: string): Promise<EtlRouteDeps> {
   const secrets = createFileSecrets(join(root, 'keys'));
   const cipher = createFieldCipher(secrets);
-  const changes = createEtlChanges({
+  const parts: LedgerParts = {
     db: database.api,
     cipher,
     keyOf: (tenant) => secrets.documentIdKey(tenant),
     watchStart: watchSourceStart,
-  });
+  };
+  const changes = createEtlChanges(parts);
   return {
     ...offers,
     ...createEtlCollectionStore(database.api),
@@ -116,7 +119,7 @@ async function createDeps(database: TestDatabase, root: string): Promise<EtlRout
     openUrl: async () => {
       throw new PlatformError('EGRESS_REFUSED', 'No address is allowed here.');
     },
-    readSpans: async (_tenant, { spans }) => spans.map(() => ({ refused: 'NOT_FOUND' })),
+    readSpans: createEtlReads(parts).readSpans,
     artifacts: await openFolderStore({ root: join(root, 'artifacts'), nowMs: Date.now() }),
     uploadDeadlineMs: 60_000,
     nowMs: Date.now,
