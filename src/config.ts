@@ -63,6 +63,11 @@ export interface Config {
           url: string;
           model: string;
           dims: number;
+          /** Empty where none is said. */
+          revision: string;
+          /** Whether requests carry `dimensions`. */
+          sendDims: boolean;
+          prefixes: { document: string; query: string };
           keyFile: string | undefined;
           rate: { perSecond: number; burst: number } | undefined;
         }
@@ -102,12 +107,23 @@ const listOf = (text: string | undefined): string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
-function etlOf(env: Environment): Config['etl'] {
+function embeddingOf(env: Environment): Config['etl']['embedding'] {
   const { ANNEAL_EMBEDDING_URL: url, ANNEAL_EMBEDDING_MODEL: model } = env;
   const { ANNEAL_EMBEDDING_DIMS: dims, ANNEAL_EMBEDDING_KEY_FILE: keyFile } = env;
+  if (url === undefined || model === undefined || dims === undefined) return undefined;
   const { ANNEAL_EMBEDDING_TOKENS_PER_SECOND: perSecond } = env;
   const burst = env.ANNEAL_EMBEDDING_BURST_TOKENS ?? perSecond;
   const rate = perSecond === undefined || burst === undefined ? undefined : { perSecond, burst };
+  const prefixes = {
+    document: env.ANNEAL_EMBEDDING_DOCUMENT_PREFIX ?? '',
+    query: env.ANNEAL_EMBEDDING_QUERY_PREFIX ?? '',
+  };
+  const sendDims = env.ANNEAL_EMBEDDING_SEND_DIMS === 'on';
+  const revision = env.ANNEAL_EMBEDDING_REVISION ?? '';
+  return { url, model, dims, revision, sendDims, prefixes, keyFile, rate };
+}
+
+function etlOf(env: Environment): Config['etl'] {
   const { ANNEAL_MILVUS_ADDRESS: address, ANNEAL_MILVUS_TOKEN_FILE: tokenFile } = env;
   return {
     sourceFolders: listOf(env.ANNEAL_SOURCE_FOLDERS).map((folder) => resolve(folder)),
@@ -115,10 +131,7 @@ function etlOf(env: Environment): Config['etl'] {
     heartbeatMs: env.ANNEAL_ETL_HEARTBEAT_MS,
     batchesPerRun: env.ANNEAL_ETL_BATCHES_PER_RUN_COUNT,
     egressAllow: listOf(env.ANNEAL_EGRESS_ALLOW).flatMap((text) => egressAllowanceOf(text) ?? []),
-    embedding:
-      url === undefined || model === undefined || dims === undefined
-        ? undefined
-        : { url, model, dims, keyFile, rate },
+    embedding: embeddingOf(env),
     stores: {
       pgvectorUrl: env.ANNEAL_PGVECTOR_URL,
       milvus: address === undefined ? undefined : { address, tokenFile },

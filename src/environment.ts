@@ -122,6 +122,29 @@ export const environmentSchema = z.object({
     .max(4_000)
     .optional()
     .describe('Dimensions of its vectors; needed with ANNEAL_EMBEDDING_URL.'),
+  ANNEAL_EMBEDDING_REVISION: z
+    .string()
+    .max(200)
+    .optional()
+    .describe(
+      'Revision of that model, any text: part of what vectors are told apart by. A new one needs a re-embed of its collections.',
+    ),
+  ANNEAL_EMBEDDING_SEND_DIMS: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe('Sends `dimensions` with each request: only for models that shorten their vectors.'),
+  ANNEAL_EMBEDDING_DOCUMENT_PREFIX: z
+    .string()
+    .max(1_000)
+    .optional()
+    .describe(
+      'Put before each text of a document, as some models want it, its last space included.',
+    ),
+  ANNEAL_EMBEDDING_QUERY_PREFIX: z
+    .string()
+    .max(1_000)
+    .optional()
+    .describe('Put before each query, as some models want it, its last space included.'),
   ANNEAL_EMBEDDING_KEY_FILE: z
     .string()
     .optional()

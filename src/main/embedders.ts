@@ -3,6 +3,7 @@ import type { Egress } from '../adapters/egress/create-egress.js';
 import { createOpenAiEmbedder } from '../adapters/embedding-openai/create-openai-embedder.js';
 import { createLocalEmbedder } from '../adapters/local-embedder/create-local-embedder.js';
 import type { EmbedderOffer } from '../api/etl/index.js';
+import type { Config } from '../config.js';
 import { PlatformError } from '../domain/errors.js';
 import { embedFp, localIdentity } from '../domain/etl/embed-fp.js';
 import type { Embedder } from '../domain/etl/embedder.js';
@@ -18,27 +19,15 @@ const LSA_DIMS = 384;
 type Closable = Embedder & { close?: () => Promise<void> };
 
 /** The client of the configured service. */
-const openAiEmbedder = ({
-  egress,
-  url,
-  model,
-  dims,
-  rate,
-  token,
-}: {
-  egress: Egress;
-  url: string;
-  model: string;
-  dims: number;
-  rate: Embedder['rate'];
-  token?: string | undefined;
-}): Embedder =>
+const openAiEmbedder = (
+  egress: Egress,
+  { url, keyFile: _file, ...service }: NonNullable<Config['etl']['embedding']>,
+  token?: string,
+): Embedder =>
   createOpenAiEmbedder({
+    ...service,
     fetch: egress.fetch,
     baseUrl: url,
-    model,
-    dims,
-    rate,
     apiKey: token === undefined ? undefined : new Secret(Buffer.from(token)),
   });
 
@@ -55,7 +44,7 @@ export function createEmbedders({ artifacts, config }: Parts, egress: Egress) {
     const { keyFile } = embedding;
     // From a file, so that the token is in no environment and a new one needs no new configuration.
     const token = keyFile === undefined ? undefined : (await readFile(keyFile, 'utf8')).trim();
-    return openAiEmbedder({ ...embedding, egress, token });
+    return openAiEmbedder(egress, embedding, token);
   };
   const fitted = async (embedSpec: GenerationFacts['embedSpec']): Promise<Closable> => {
     const { artifactRef, artifactDigest } = embedSpec;
@@ -119,10 +108,10 @@ export function embedderOffers(
   ];
   const { embedding } = config.etl;
   if (embedding !== undefined) {
-    const { embedFp: fp, dims, id } = openAiEmbedder({ ...embedding, egress });
+    const { embedFp: fp, dims, id } = openAiEmbedder(egress, embedding);
     offers.push({
       embedder: OPENAI,
-      embedSpec: { model: id },
+      embedSpec: { model: id, revision: embedding.revision, prefixes: embedding.prefixes },
       embedFp: fp,
       dims,
       fitted: false,

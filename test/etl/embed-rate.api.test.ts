@@ -64,10 +64,12 @@ const service = {
 /** The service as it is configured, answering at once, and what was sent to it. */
 async function configured(env: Record<string, string>) {
   const sent: number[] = [];
+  const bodies: Record<string, unknown>[] = [];
   const vector = Buffer.from(new Float32Array([0.6, 0.8]).buffer).toString('base64');
   const fetch = async (_url: string, { body }: { body?: unknown }) => {
     const { input } = JSON.parse(String(body)) as { input: string[] };
     sent.push(input.length);
+    bodies.push(JSON.parse(String(body)) as Record<string, unknown>);
     const data = input.map((_, index) => ({ index, embedding: vector }));
     return { status: 200, headers: {}, body: Buffer.from(JSON.stringify({ data })) };
   };
@@ -80,7 +82,8 @@ async function configured(env: Record<string, string>) {
     ...{ ...offer, generationId: 'gen_x', collectionId: 'col_x', sink: 'lancedb' },
     ...{ state: 'LIVE' as const, drifted: false },
   };
-  return { embedder: await createEmbedders(parts, egress).embedderOf('rate', generation), sent };
+  const embedders = createEmbedders(parts, egress);
+  return { embedder: await embedders.embedderOf('rate', generation), sent, bodies, generation };
 }
 
 test('the rate of the configured service is what its bucket gives, to all workers together', async () => {
@@ -109,4 +112,30 @@ test('a rate may be named alone, or not at all; a burst without a rate is refuse
   expect(embedder.rate).toEqual({ perSecond: 400, burst: 400 });
   expect((await configured({})).embedder.rate).toBeUndefined();
   await expect(configured({ ANNEAL_EMBEDDING_BURST_TOKENS: '5' })).rejects.toThrow(ConfigError);
+});
+
+test('a new revision or prefix of the model is another embedder, so no vector of the old one is taken', async () => {
+  const plain = await configured({});
+  const next = await configured({ ANNEAL_EMBEDDING_REVISION: '2026-11' });
+  const prefixed = await configured({ ANNEAL_EMBEDDING_QUERY_PREFIX: 'query: ' });
+  const fps = [plain, next, prefixed].map(({ embedder }) => embedder.embedFp);
+  expect(new Set(fps).size).toBe(3);
+  expect(next.generation.embedSpec).toMatchObject({ revision: '2026-11' });
+});
+
+test('prefixes go before texts by kind, dimensions with the request where they are asked for', async () => {
+  const { embedder, bodies } = await configured({
+    ANNEAL_EMBEDDING_QUERY_PREFIX: 'query: ',
+    ANNEAL_EMBEDDING_DOCUMENT_PREFIX: 'passage: ',
+    ANNEAL_EMBEDDING_SEND_DIMS: 'on',
+  });
+  await embedder.embed(['a key'], 'query', signal);
+  await embedder.embed(['a key'], 'document', signal);
+  expect(bodies.map(({ input, dimensions }) => [input, dimensions])).toEqual([
+    [['query: a key'], 2],
+    [['passage: a key'], 2],
+  ]);
+  const plain = await configured({});
+  await plain.embedder.embed(['a key'], 'query', signal);
+  expect(plain.bodies[0]).not.toHaveProperty('dimensions');
 });
