@@ -128,7 +128,14 @@ describe('the edge of etl', () => {
     await world.send(`POST /v1/sources/${sourceId}:pause`, paused);
     expect(await scan()).toMatchObject({ status: 409, body: { code: 'SOURCE_PAUSED' } });
     const resumed = await world.send(`POST /v1/sources/${sourceId}:resume`, paused);
-    expect(resumed).toMatchObject({ status: 200, body: { state: 'ACTIVE' } });
+    const running = expect.stringMatching(/^scn_/) as string;
+    expect(resumed).toMatchObject({
+      status: 200,
+      body: { state: 'ACTIVE', runningScanId: running },
+    });
+    await world.database.asSuperuser(
+      `update etl_scan set state = 'APPLIED' where source_id = '${sourceId}'`,
+    );
     expect(await scan()).toMatchObject({ status: 202, body: { status: 'RUNNING' } });
     const bad = { name: 'x', kind: 'folder', config: { path: '/etc' }, acl: ['public'] };
     const { collectionId } = await createSource(world, tenant, { kind: 'upload' });

@@ -172,7 +172,11 @@ const repend = `
       order by n.seq desc limit 1)
     and e.kind = 'upsert' and e.content_ref is not null`;
 
-/** Everything of a collection goes through its new pipeline: pull sources are scanned, pushed bytes are read again. */
+/**
+ * Everything of a collection goes through its new pipeline: pull sources are scanned, pushed bytes are read again, also those
+ * that a source left behind when it was deleted. What a paused source pushed waits until it is resumed; a paused pull source
+ * is scanned then, and counts nothing here.
+ */
 async function processAgain(
   tx: Tx,
   caller: Caller,
@@ -180,25 +184,31 @@ async function processAgain(
 ) {
   const { tenant } = caller;
   const sources = await tx.etlSource.findMany({
-    where: { tenantId: tenant, collectionId, state: { in: ['ACTIVE', 'FAILED'] } },
+    where: {
+      ...{ tenantId: tenant, collectionId },
+      NOT: { state: { in: ['DELETING', 'DELETED'] }, deleteMode: 'delete_documents' },
+    },
   });
   const starts: StartRequest[] = [];
   const wakes: WakeRequest[] = [];
   const scans: string[] = [];
+  let documentsAffected = 0;
   for (const source of sources) {
-    if (isPullKind(source.kind)) {
+    const { sourceId, state } = source;
+    if (!isPullKind(source.kind)) {
+      const due = await tx.$executeRawUnsafe(repend, tenant, sourceId);
+      documentsAffected += due;
+      if (due > 0) wakes.push(wakeWatcher(source, limits));
+    } else if (state === 'ACTIVE' || state === 'FAILED') {
       const scan = await insertScan(tx, caller, { source, limits });
       if (scan === undefined) continue;
       scans.push(scan.scanId);
       starts.push(scan.start);
-    } else {
-      const due = await tx.$executeRawUnsafe(repend, tenant, source.sourceId);
-      if (due > 0) wakes.push(wakeWatcher(source, limits));
+      documentsAffected += await tx.etlDocument.count({
+        where: { tenantId: tenant, sourceId, deletedAt: null },
+      });
     }
   }
-  const documentsAffected = await tx.etlDocument.count({
-    where: { tenantId: tenant, collectionId, deletedAt: null },
-  });
   return { starts, wakes, scans, documentsAffected };
 }
 
@@ -237,7 +247,7 @@ const changeCollection =
         audit: {
           action: 'etl.collection-changed',
           resource: { type: 'collection', id: collectionId },
-          before: { pipeline: before.pipeline, purposes: before.purposes, acl: before.aclDefault },
+          before: { pipeline: before.pipeline, purposes: before.purposes },
           after: { ...change, ...again },
         },
       };

@@ -167,7 +167,9 @@ const createSource =
       };
     });
 
-/** Moves a source between working and paused, and makes its watcher look. @throws NOT_FOUND, ILLEGAL_TRANSITION */
+/**
+ * Moves a source between working and paused, and makes its watcher look. A pull source that is resumed is scanned at once: it
+ * may have changed meanwhile, and so may what its collection does with it. @throws NOT_FOUND, ILLEGAL_TRANSITION */
 const moveSource =
   (db: Database, limits?: SourceLimits) =>
   (
@@ -186,9 +188,15 @@ const moveSource =
         where: { tenantId_sourceId: { tenantId: caller.tenant, sourceId } },
         data: { state: to, stateReason: to === 'PAUSED' ? reason : null, updatedAt: new Date() },
       });
+      const isResumed = to === 'ACTIVE' && before.state !== 'ACTIVE';
+      const scan =
+        isResumed && isPullKind(row.kind)
+          ? await insertScan(tx, caller, { source: row, limits })
+          : undefined;
       return {
         status: 200,
         body: await viewOf(tx, row),
+        starts: scan === undefined ? [] : [scan.start],
         wakes: [wakeWatcher(row, limits)],
         audit: {
           action: to === 'PAUSED' ? 'etl.source-paused' : 'etl.source-resumed',

@@ -59,7 +59,10 @@ export const createCollectionSchema = z.strictObject({
 });
 export type CreateCollection = z.infer<typeof createCollectionSchema>;
 
-/** Body of `PATCH /v1/collections/{id}`. */
+/**
+ * Body of `PATCH /v1/collections/{id}`. Who reads documents whose source says nothing is settled when the collection is made:
+ * it is written into every document, and the sources decide from then on.
+ */
 export const changeCollectionSchema = z
   .strictObject({
     chunking: chunkingSchema.optional(),
@@ -67,7 +70,6 @@ export const changeCollectionSchema = z
     fusion: z.enum(fusions).optional(),
     /** Weight of the lexical leg; null: the embedder's own. */
     alphaBp: bpSchema.nullable().optional(),
-    aclDefault: aclSchema.optional(),
     purposes: listOf(purposeSchema, 100).min(1).optional(),
     autoFlip: z.boolean().optional(),
   })
@@ -190,7 +192,7 @@ export type CollectionView = z.infer<typeof collectionViewSchema>;
 /** Answer of `PATCH /v1/collections/{id}`. */
 export const changedCollectionSchema = z.object({
   collection: collectionViewSchema,
-  /** Documents that are processed again because of this change. */
+  /** Documents that are processed again because of this change: pushed ones, and those of sources that are scanned now. */
   documentsAffected: z.int(),
   /** Scans that were started for it. */
   scans: z.array(z.string()),
