@@ -5,30 +5,43 @@ import { pointerOf } from './problem.js';
 
 /** Objects and lists inside each other, at most. */
 const MAX_DEPTH = 32;
-/** From the first byte of the head to the last one of the body. */
-const BODY_DEADLINE_MS = 30_000;
 /** Faults that are named; a body of nothing else names enough with these. */
 const MAX_FAULTS = 20;
 
 const prototypeKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
+/** What a body may take. */
+export interface BodyLimits {
+  bytes: number;
+  /** To its last byte, in ms. */
+  deadlineMs: number;
+}
+
 /**
  * The bytes of a body.
- * @throws PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT where the body is not there within 30 seconds
+ * @throws PAYLOAD_TOO_LARGE; REQUEST_TIMEOUT where the body is not there in time
  */
-export const readRaw = (request: Request, response: Response, limit: number): Promise<Uint8Array> =>
+export const readRaw = (
+  request: Request,
+  response: Response,
+  limits: BodyLimits,
+): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       // The rest of the body is not waited for: the answer is the last thing on this connection.
       response.set('Connection', 'close').once('finish', () => request.destroy());
       reject(new PlatformError('REQUEST_TIMEOUT', 'The request body did not come in time.'));
-    }, BODY_DEADLINE_MS);
-    raw({ limit, inflate: false, type: () => true })(request, response, (error?: unknown) => {
-      clearTimeout(timer);
-      if (error !== undefined)
-        reject(error instanceof Error ? error : new Error('unreadable body'));
-      else resolve(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
-    });
+    }, limits.deadlineMs);
+    raw({ limit: limits.bytes, inflate: false, type: () => true })(
+      request,
+      response,
+      (error?: unknown) => {
+        clearTimeout(timer);
+        if (error !== undefined)
+          reject(error instanceof Error ? error : new Error('unreadable body'));
+        else resolve(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+      },
+    );
   });
 
 /** Keys that reach prototypes, text that cannot be stored, and what is nested too deep; without recursion. */
@@ -81,7 +94,7 @@ export function jsonOf(bytes: Uint8Array): unknown {
 export async function readJson(
   request: Request,
   response: Response,
-  limit: number,
+  limits: BodyLimits,
 ): Promise<unknown> {
   if (request.get('content-encoding') !== undefined)
     throw new PlatformError(
@@ -98,6 +111,6 @@ export async function readJson(
       'UNSUPPORTED_MEDIA_TYPE',
       'This operation takes application/json in UTF-8.',
     );
-  const bytes = await readRaw(request, response, limit);
+  const bytes = await readRaw(request, response, limits);
   return bytes.length === 0 ? undefined : jsonOf(bytes);
 }

@@ -98,6 +98,8 @@ interface RouteFacts<
   upload?: { fields: z.ZodType; fileDescription: string; limitBytes: number };
   /** Largest JSON body in bytes; 256 KiB unless named. */
   bodyLimitBytes?: number;
+  /** How long a JSON body may take to its last byte; 30 s unless named. */
+  bodyDeadlineMs?: number;
   /** Success status and body. */
   response: { status: number; schema: R; description: string };
   /** Codes this route can answer beyond those that every route can. */

@@ -6,7 +6,7 @@ import { errorTable, PlatformError } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
 import type { Caller } from '../domain/events/change.js';
 import { asPlatformError, fieldErrors, problemOf } from './problem.js';
-import { jsonOf, readJson, readRaw } from './read-json.js';
+import { jsonOf, readJson, readRaw, type BodyLimits } from './read-json.js';
 import { mutates, type Reply, type Route, type RouteRequest } from './route.js';
 
 /** What every route needs from outside: identity, starts, and a place for refusals. */
@@ -29,7 +29,13 @@ export interface EdgeDeps {
 }
 
 const DEFAULT_BODY_BYTES = 262_144;
+const DEFAULT_BODY_DEADLINE_MS = 30_000;
 const MAX_WAIT_S = 30;
+
+const bodyLimitsOf = ({ bodyLimitBytes, bodyDeadlineMs }: Route['spec']): BodyLimits => ({
+  bytes: bodyLimitBytes ?? DEFAULT_BODY_BYTES,
+  deadlineMs: bodyDeadlineMs ?? DEFAULT_BODY_DEADLINE_MS,
+});
 
 /** Who sends a request, and what came with the proof of it. */
 interface Who {
@@ -95,7 +101,7 @@ async function parseRequest(
       ? undefined
       : signed !== undefined
         ? jsonOf(signed.bytes)
-        : await readJson(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
+        : await readJson(request, response, bodyLimitsOf(spec));
   const body = spec.body?.safeParse(raw ?? {});
   const errors = [
     ...(params.success ? [] : fieldErrors(params.error, ['path'])),
@@ -222,7 +228,7 @@ async function identify(
       throw new PlatformError('UNAUTHENTICATED', 'A valid API key is needed.');
     return { principal, requestId };
   }
-  const bytes = await readRaw(request, response, spec.bodyLimitBytes ?? DEFAULT_BODY_BYTES);
+  const bytes = await readRaw(request, response, bodyLimitsOf(spec));
   const header = (name: string): string | undefined => request.get(name);
   const proven = await spec.identify({ params: request.params, header, bytes });
   const principal: Principal = {

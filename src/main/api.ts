@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:http';
 import { loadConfig, type Config } from '../config.js';
 import { createApp } from '../api/app.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
@@ -7,17 +6,13 @@ import { formatId } from '../domain/ids.js';
 import { createAuthentication } from './api-authentication.js';
 import { createRouteDeps } from './api-dependencies.js';
 import { openParts, requireUrl, type Parts } from './dependencies.js';
-import { limitConnections } from './limit-connections.js';
+import { createEdgeServer } from './edge-server.js';
 import { closeServer, listen, startInternalListener } from './metrics.js';
 import { allRoutes } from './routes.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
 import { createServing } from './serving.js';
 
-const MAX_HEADER_BYTES = 16_384;
-const MAX_REQUESTS_PER_SOCKET = 1_000;
-const HEADERS_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 60_000;
 const DRAIN_MS = 30_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -49,14 +44,10 @@ export async function createPublicServer(
     stopping,
     hosts: config.api.hosts,
   });
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, app);
-  const { connectionCount: total, addressConnectionCount: perAddress } = config.api;
-  limitConnections(server, { total, perAddress });
-  // Node's request timer is per server and would cut uploads: routes bound their own bodies.
-  server.requestTimeout = 0;
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
+  const server = createEdgeServer(app, {
+    connections: config.api.connectionCount,
+    addressConnections: config.api.addressConnectionCount,
+  });
   const loops = startLoops(parts, [...serving.loops, ...routeDeps.loops], stopping);
   await listen(server, { host: config.api.host, port: config.api.port });
   return { server, loops, serving, close: routeDeps.close };
