@@ -49,6 +49,24 @@ async function writeOrLeave(
   }
 }
 
+/** What the store of a generation that is not live has still to copy stays behind, and follows with a later batch (W5). */
+async function followOrLeave(
+  deps: EtlDeps,
+  to: Writing,
+  generation: GenerationFacts,
+): Promise<void> {
+  try {
+    await followCopies(deps, to, generation);
+  } catch (error) {
+    if (generation.state === 'LIVE' || to.beat.signal.aborted) throw error;
+    const { generationId } = generation;
+    deps.log.warn(
+      { err: error, generationId },
+      'copies of a generation that is not live are behind',
+    );
+  }
+}
+
 /** Documents whose every live write is in its store, with the generations that hold them. */
 function committable(
   writes: readonly OpenWrite[],
@@ -164,7 +182,7 @@ export const createEmbedAndWriteBatch =
         const to: Writing = { tenant, batchId, generations, beat, withEpoch, counts };
         for (const group of groupsOf(await deps.ledger.openWrites(tenant, batchId)))
           await writeDocuments(deps, to, group);
-        for (const generation of generations) await followCopies(deps, to, generation);
+        for (const generation of generations) await followOrLeave(deps, to, generation);
         const { pending } = await deps.ledger.backlog(tenant, sourceId);
         return { counts, waiting: pending };
       },
