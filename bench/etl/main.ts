@@ -14,6 +14,7 @@ import { measurePipeline, pipelineCells, pipelineHeads } from './pipeline.js';
 import { ourBare } from './our-bare-side.js';
 import { ourDurable } from './our-durable-side.js';
 import { measureQueries, queryCells, queryHeads } from './query.js';
+import { resultRows, type Parts } from './result-rows.js';
 import { cellsOf, environment, figuresOf, heads, pinCores, tableOf } from './report.js';
 
 // `npm run bench:etl`: bringing an index up to its source, side by side with LangChain.js and LlamaIndex.TS (etl.md §15).
@@ -146,8 +147,11 @@ async function writeResults(facts: object, results: Record<string, unknown>): Pr
   const before = await readFile(path, 'utf8').catch(() => '{}');
   const { parts: known = {} } = JSON.parse(before) as { parts?: Record<string, unknown> };
   const measured = Object.entries(results).map(([part, figures]) => [part, { ...facts, figures }]);
-  const all = { ...known, ...(Object.fromEntries(measured) as Record<string, unknown>) };
-  await writeFile(path, `${JSON.stringify({ name: 'etl', parts: all }, null, 2)}\n`);
+  const all = { ...known, ...(Object.fromEntries(measured) as Parts) };
+  const { commit, cpu, memoryGiB, node, load } = environment();
+  const machine = `${cpu}, ${memoryGiB} GiB, Node ${node}, load average ${load} at the end`;
+  const result = { name: 'etl', commit, machine, rows: resultRows(all), parts: all };
+  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
 }
 
 async function main(): Promise<void> {
