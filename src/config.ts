@@ -57,6 +57,8 @@ export interface Config {
     heartbeatMs: number;
     batchesPerRun: number;
     egressAllow: EgressAllowance[];
+    /** What an embedder takes of one text, its prefix included. */
+    maxTokens: number;
     /** The OpenAI-compatible embedder, where one is configured. */
     embedding:
       | {
@@ -131,6 +133,7 @@ function etlOf(env: Environment): Config['etl'] {
     heartbeatMs: env.ANNEAL_ETL_HEARTBEAT_MS,
     batchesPerRun: env.ANNEAL_ETL_BATCHES_PER_RUN_COUNT,
     egressAllow: listOf(env.ANNEAL_EGRESS_ALLOW).flatMap((text) => egressAllowanceOf(text) ?? []),
+    maxTokens: env.ANNEAL_EMBEDDING_MAX_TOKENS,
     embedding: embeddingOf(env),
     stores: {
       pgvectorUrl: env.ANNEAL_PGVECTOR_URL,

@@ -145,6 +145,9 @@ export const environmentSchema = z.object({
     .max(1_000)
     .optional()
     .describe('Put before each query, as some models want it, its last space included.'),
+  ANNEAL_EMBEDDING_MAX_TOKENS: count(8_192, 64, 131_072).describe(
+    'Tokens that the model takes of one text, its prefix included; chunks are split until they fit. A new number chunks all documents anew.',
+  ),
   ANNEAL_EMBEDDING_KEY_FILE: z
     .string()
     .optional()

@@ -1,3 +1,4 @@
+import { countTokens } from '../../src/adapters/embedding-openai/count-tokens.js';
 import type { EtlDeps } from '../../src/activities/etl/index.js';
 import type { SinkCaps, SinkRow, VectorSink } from '../../src/domain/etl/vector-sink.js';
 import type { Documents, SourceState } from './corpus.js';
@@ -96,12 +97,20 @@ export const sharedDeps = (
   documents: () => Documents,
 ): Pick<
   EtlDeps,
-  'pullSource' | 'readArtifact' | 'parser' | 'scrubber' | 'embedder' | 'processId' | 'log'
+  | 'pullSource'
+  | 'readArtifact'
+  | 'parser'
+  | 'scrubber'
+  | 'chunkTokens'
+  | 'embedder'
+  | 'processId'
+  | 'log'
 > => ({
   pullSource: () => memorySource(documents),
   readArtifact: async () => new Uint8Array(),
   parser: textParser,
   scrubber: noScrubber,
+  chunkTokens: { tokenizer: 'cl100k_base', max: 8_192, count: countTokens },
   embedder: async (_tenant, generation) => embedder.port(versionOf(generation)),
   processId: 'prc_bench',
   log: { warn: (facts, message) => process.stdout.write(`${message} ${JSON.stringify(facts)}\n`) },

@@ -134,7 +134,11 @@ function createDeps(
     ledger: createEtlLedger(ledgerParts),
     embeddings: createEtlEmbeddings({ db }),
     shards: createEtlShards({ db }),
-    scans: createEtlScanLedger({ ...ledgerParts, piiOf: shared.scrubber }),
+    scans: createEtlScanLedger({
+      ...ledgerParts,
+      piiOf: shared.scrubber,
+      chunkTokens: shared.chunkTokens,
+    }),
     reconciles: createEtlReconcileLedger(ledgerParts),
     pauseSource: createSourcePauses(db),
     processId: newId('process'),

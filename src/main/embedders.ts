@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Egress } from '../adapters/egress/create-egress.js';
+import { countTokens, TOKENIZER } from '../adapters/embedding-openai/count-tokens.js';
 import { createOpenAiEmbedder } from '../adapters/embedding-openai/create-openai-embedder.js';
 import { createLocalEmbedder } from '../adapters/local-embedder/create-local-embedder.js';
 import type { EmbedderOffer } from '../api/etl/index.js';
 import type { Config } from '../config.js';
 import { PlatformError } from '../domain/errors.js';
+import type { TokenGuard } from '../domain/etl/chunk-text.js';
 import { embedFp, localIdentity } from '../domain/etl/embed-fp.js';
 import type { Embedder } from '../domain/etl/embedder.js';
 import type { GenerationFacts } from '../domain/etl/ledger.js';
@@ -18,18 +20,35 @@ const LSA_DIMS = 384;
 
 type Closable = Embedder & { close?: () => Promise<void> };
 
+type ConfiguredService = Pick<Config['etl'], 'maxTokens'> & {
+  embedding: NonNullable<Config['etl']['embedding']>;
+};
+
 /** The client of the configured service. */
 const openAiEmbedder = (
   egress: Egress,
-  { url, keyFile: _file, ...service }: NonNullable<Config['etl']['embedding']>,
+  { embedding, maxTokens }: ConfiguredService,
   token?: string,
-): Embedder =>
-  createOpenAiEmbedder({
-    ...service,
+): Embedder => {
+  const { url, model, revision, dims, sendDims, prefixes, rate } = embedding;
+  return createOpenAiEmbedder({
+    ...{ model, revision, dims, sendDims, prefixes, rate },
+    limits: { maxTokensPerInput: maxTokens },
     fetch: egress.fetch,
     baseUrl: url,
     apiKey: token === undefined ? undefined : new Secret(Buffer.from(token)),
   });
+};
+
+/** Room for what a prefix and a text become together beyond what each is alone. */
+const JOINED_TOKENS = 8;
+
+/** What a chunk may be long, counted as the configured service counts: the same for all embedders, because chunks outlive one. */
+export function chunkTokensOf({ etl }: Pick<Config, 'etl'>): TokenGuard {
+  const prefix = etl.embedding?.prefixes.document ?? '';
+  const taken = prefix === '' ? 0 : countTokens(prefix) + JOINED_TOKENS;
+  return { tokenizer: TOKENIZER, max: Math.max(16, etl.maxTokens - taken), count: countTokens };
+}
 
 /**
  * Embedders by what a generation was made with; each is started once and lives as long as the process. A generation whose
@@ -44,7 +63,7 @@ export function createEmbedders({ artifacts, config }: Parts, egress: Egress) {
     const { keyFile } = embedding;
     // From a file, so that the token is in no environment and a new one needs no new configuration.
     const token = keyFile === undefined ? undefined : (await readFile(keyFile, 'utf8')).trim();
-    return openAiEmbedder(egress, embedding, token);
+    return openAiEmbedder(egress, { ...config.etl, embedding }, token);
   };
   const fitted = async (embedSpec: GenerationFacts['embedSpec']): Promise<Closable> => {
     const { artifactRef, artifactDigest } = embedSpec;
@@ -108,7 +127,7 @@ export function embedderOffers(
   ];
   const { embedding } = config.etl;
   if (embedding !== undefined) {
-    const { embedFp: fp, dims, id } = openAiEmbedder(egress, embedding);
+    const { embedFp: fp, dims, id } = openAiEmbedder(egress, { ...config.etl, embedding });
     offers.push({
       embedder: OPENAI,
       embedSpec: { model: id, revision: embedding.revision, prefixes: embedding.prefixes },

@@ -41,7 +41,7 @@ import { reembedCollectionStart } from '../domain/etl/reembed-contract.js';
 import { hookKey } from '../domain/etl/webhook-signature.js';
 import { formatId } from '../domain/ids.js';
 import type { Parts } from './dependencies.js';
-import { embedderOffers } from './embedders.js';
+import { chunkTokensOf, embedderOffers } from './embedders.js';
 import { createFolderLoops } from './etl-loops.js';
 import { createFit } from './fit-embedder.js';
 import { createKnowledge, limitsOf, type Knowledge } from './knowledge.js';
@@ -193,18 +193,24 @@ export async function createKnowledgeActivities(
     createFolderSource({ roots: config.etl.sourceFolders }),
     createRowSplitter(startWorkerThread),
   );
+  const chunkTokens = chunkTokensOf(config);
   const etl = observeEtl(
     around({
       ledger: knowledge.ledger,
       embeddings: knowledge.embeddings,
       shards: knowledge.shards,
-      scans: createEtlScanLedger({ ...knowledge.ledgerParts, piiOf: knowledge.scrubber }),
+      scans: createEtlScanLedger({
+        ...knowledge.ledgerParts,
+        piiOf: knowledge.scrubber,
+        chunkTokens,
+      }),
       reconciles: createEtlReconcileLedger(knowledge.ledgerParts),
       pauseSource: createSourcePauses(db),
       pullSource: (kind) => (kind === 'folder' ? folders : undefined),
       readArtifact: readArtifactOf(parts),
       parser,
       scrubber: knowledge.scrubber,
+      chunkTokens,
       embedder: knowledge.embedderOf,
       sink: knowledge.sinkOf,
       processId: formatId('process', Date.now(), randomBytes(10)),

@@ -95,6 +95,8 @@ export class BatchWorld {
   scanKnown = 0;
   scanWaitsUntilMs: number | undefined;
   scanFailed: string | undefined;
+  /** What listing answers instead of a page. */
+  listFails: PlatformError | undefined;
   missing: MissingRow[] = [];
   settled: string[] = [];
   readonly generation: GenerationFacts = {
@@ -360,6 +362,7 @@ export class BatchWorld {
     return {
       list: async (_source, { cursor }) => {
         this.pageCursors.push(cursor);
+        if (this.listFails) throw this.listFails;
         const page = this.pages[Number(cursor ?? 0)];
         if (page === undefined) throw new PlatformError('SOURCE_UNAVAILABLE', 'no answer');
         return page;
@@ -404,6 +407,7 @@ export class BatchWorld {
             return { id, result: { ...head, declared: {}, blocks } };
           }),
       },
+      chunkTokens: { tokenizer: 'utf8', max: 8_192, count: (text) => Buffer.byteLength(text) },
       scrubber: async () => ({
         policyVersion: 'p1',
         keyId: 'k1',

@@ -2,7 +2,7 @@ import { settleTouched } from '../../src/activities/etl/settle-touched.js';
 import type { PullSource } from '../../src/domain/etl/scan.js';
 import type { SourceFacts } from '../../src/domain/etl/ledger.js';
 import { sourceId } from './ledger-world.js';
-import { pii, ScanWorld } from './scan-world.js';
+import { guard, pii, ScanWorld } from './scan-world.js';
 
 let world: ScanWorld;
 beforeAll(async () => {
@@ -29,7 +29,11 @@ async function list(tenant: string): Promise<string[]> {
     subjectToken: (subject: string) => subject,
   });
   const of = { tenant, source, reader, signal: new AbortController().signal };
-  await settleTouched({ ledger: world.ledger, scrubber }, of, world.listing(tenant));
+  await settleTouched(
+    { ledger: world.ledger, scrubber, chunkTokens: guard },
+    of,
+    world.listing(tenant),
+  );
   return read.sort();
 }
 

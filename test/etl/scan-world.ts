@@ -9,6 +9,7 @@ import { callerOf, LedgerWorld, sourceId } from './ledger-world.js';
 
 const chunking = { targetChars: 1_200, maxChars: 1_600 };
 export const pii = { policyVersion: 'policy-1', keyId: 'key-1' };
+export const guard = { tokenizer: 'test', max: 8_192, count: (text: string) => text.length };
 const DAY_MS = 86_400_000;
 
 /** A folder that is listed, read and watched: what a pull source is to the ledger. */
@@ -20,6 +21,7 @@ export class ScanWorld extends LedgerWorld {
   readonly scans: ScanLedger = createEtlScanLedger({
     ...this.parts,
     piiOf: () => Promise.resolve(this.pii),
+    chunkTokens: guard,
   });
   readonly store = createEtlScanStore(this.database.api);
   #scans = 0;
@@ -116,7 +118,7 @@ export class ScanWorld extends LedgerWorld {
   /** Reads and applies what is due, as the batches of a watcher do. @returns the keys that were read, in order */
   async settle(tenant: string): Promise<string[]> {
     const read: string[] = [];
-    const [pipelineFp] = pipelineFps({ chunking }, this.pii);
+    const [pipelineFp] = pipelineFps({ chunking }, this.pii, guard);
     for (;;) {
       const { batchId, documents } = await this.claim(tenant);
       if (documents.length === 0) return read.sort();

@@ -11,6 +11,8 @@ import {
 } from '../../src/adapters/postgres/etl-embeddings.js';
 import { createEtlReconcileLedger } from '../../src/adapters/postgres/etl-reconcile-ledger.js';
 import { createEtlScanLedger } from '../../src/adapters/postgres/etl-scan-ledger.js';
+import { PlatformError } from '../../src/domain/errors.js';
+import type { TokenGuard } from '../../src/domain/etl/chunk-text.js';
 import type { BatchCounts } from '../../src/domain/etl/contract.js';
 import type { ParsedBlock } from '../../src/domain/etl/document.js';
 import type { Embedder } from '../../src/domain/etl/embedder.js';
@@ -32,6 +34,13 @@ export class WritePathWorld extends LedgerWorld {
   violations: string[] = [];
   unindexed = 0;
   rate: Embedder['rate'];
+  chunkTokens: TokenGuard = {
+    tokenizer: 'utf8',
+    max: 8_192,
+    count: (text) => Buffer.byteLength(text),
+  };
+  /** Tokens, by the guard's count, above which the embedder refuses a text. */
+  refusesAbove = Infinity;
   killAt: string | undefined;
   /** Runs where the kill point is, before the kill. */
   atKill: () => Promise<void> = async () => undefined;
@@ -109,6 +118,9 @@ export class WritePathWorld extends LedgerWorld {
       limits: { maxInputs: 2048, maxTokensPerInput: 1e6, maxTokensPerRequest: 1e9 },
       rate: this.rate,
       embed: async (texts) => {
+        for (const text of texts)
+          if (this.chunkTokens.count(text) > this.refusesAbove)
+            throw new PlatformError('EMBEDDER_REFUSED_INPUT', 'The text is too long.');
         this.embedded += texts.length;
         return texts.map((text) => hash384(text));
       },
@@ -126,6 +138,7 @@ export class WritePathWorld extends LedgerWorld {
       scans: createEtlScanLedger({
         ...this.parts,
         piiOf: async () => ({ policyVersion: 'p1', keyId: 'k1' }),
+        chunkTokens: this.chunkTokens,
       }),
       reconciles: createEtlReconcileLedger(this.parts),
       pauseSource: async () => undefined,
@@ -142,6 +155,7 @@ export class WritePathWorld extends LedgerWorld {
             return { id, result: { ...head, declared: {}, blocks } };
           }),
       },
+      chunkTokens: this.chunkTokens,
       scrubber: async () => ({
         policyVersion: 'p1',
         keyId: 'k1',

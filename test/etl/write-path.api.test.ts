@@ -53,6 +53,29 @@ test('an erased document stays out: the API is told, other ways in are marked, w
   expect(stored.map(({ text }) => text.includes('bells'))).toEqual([true]);
 });
 
+test('a text that is more tokens than the embedder takes is cut into more chunks, none of them refused', async () => {
+  const t = await tenant();
+  const { chunkTokens } = world;
+  Object.assign(world, { refusesAbove: 300, chunkTokens: { ...chunkTokens, max: 300 } });
+  try {
+    const text = '钥匙每年更换一次，由安全组负责，并且记录在案。'.repeat(40);
+    await world.put(t, { 'keys.txt': text });
+    expect(await world.run(t)).toMatchObject({ claimed: 1, indexed: 1, quarantined: 0 });
+    const stored = await world.rowsOf(t, 'vectors');
+    expect(stored.every((row) => Buffer.byteLength(row.text) <= 300)).toBe(true);
+    expect(stored.map((row) => row.text.length).reduce((a, b) => a + b)).toBeGreaterThanOrEqual(
+      text.length,
+    );
+    // Another guard is another chunker: the same bytes go through it.
+    Object.assign(world, { chunkTokens: { ...chunkTokens, max: 200 } });
+    await world.put(t, { 'keys.txt': text });
+    expect(await world.run(t)).toMatchObject({ indexed: 1 });
+    expect((await world.rowsOf(t, 'vectors')).length).toBeGreaterThan(stored.length);
+  } finally {
+    Object.assign(world, { refusesAbove: Infinity, chunkTokens });
+  }
+});
+
 test('a released document passes its gate for the very same bytes, once; a reason of access is never released', async () => {
   const t = await tenant();
   const stewards = createEtlQuarantineStore(world.database.api);

@@ -1,3 +1,4 @@
+import type { TokenGuard } from '../../domain/etl/chunk-text.js';
 import type { Embedder } from '../../domain/etl/embedder.js';
 import type { GenerationFacts, Ledger, SourceFacts } from '../../domain/etl/ledger.js';
 import type { LedgerEmbeddings } from '../../domain/etl/ledger-embeddings.js';
@@ -70,6 +71,8 @@ export interface EtlDeps {
   readArtifact: (ref: string) => Promise<Uint8Array>;
   parser: Pick<Parser, 'parse'>;
   scrubber: (tenant: string, piiPolicy: SourceFacts['pipeline']['piiPolicy']) => Promise<Scrubber>;
+  /** What every embedder of this installation takes of one text: no chunk is longer. */
+  chunkTokens: TokenGuard;
   /** @throws EMBEDDER_UNKNOWN, EMBEDDER_MISCONFIGURED */
   embedder: (tenant: string, generation: GenerationFacts) => Promise<Embedder>;
   /** The store of a generation, made where it is not there yet. @throws SINK_UNKNOWN, SINK_REFUSED */

@@ -1,10 +1,9 @@
 import { assembleText } from '../../domain/etl/assemble-text.js';
-import { chunkText } from '../../domain/etl/chunk-text.js';
+import { chunkText, type TokenGuard } from '../../domain/etl/chunk-text.js';
 import type { Chunk, ParsedDocument, RevisionText } from '../../domain/etl/document.js';
 import { isReleasable } from '../../domain/etl/document-requests.js';
 import {
   aclHash,
-  chunkFp,
   chunkId,
   embedTextHash,
   metaHash,
@@ -21,16 +20,13 @@ import {
   type Released,
 } from '../../domain/etl/gates.js';
 import type { ClaimedDocument, PreparedRevision, SourceFacts } from '../../domain/etl/ledger.js';
+import { chunkFpOf } from '../../domain/etl/pipeline-fps.js';
 import { simhash } from '../../domain/etl/simhash.js';
 import type { Scrubbed, Scrubber } from './etl-deps.js';
 import type { FetchedDocument, Refusal } from './read-document.js';
 
 /** One chunk in fifty has its second look; which one is fixed by its place. */
 const RESIDUAL_SAMPLE = 50;
-
-/** The fingerprint of the chunker of a collection. */
-export const chunkFpOf = ({ pipeline }: SourceFacts) =>
-  chunkFp({ target: pipeline.chunking.targetChars, max: pipeline.chunking.maxChars });
 
 /** Who may read a document: what came with it, else what it declares, else the source's list. */
 export const accessOf = (source: SourceFacts, claimed: ClaimedDocument, declared?: string[]) => {
@@ -129,18 +125,18 @@ const flagsOf = (text: string) =>
  * @returns why the document is stopped where a gate says so
  */
 export function makeRevision(
-  of: { source: SourceFacts; scrubber: Scrubber },
+  of: { source: SourceFacts; scrubber: Scrubber; tokens: TokenGuard },
   document: FetchedDocument,
   parsed: ParsedDocument,
 ): { revision: PreparedRevision } | { refusal: Refusal } {
-  const { source, scrubber } = of;
+  const { source, scrubber, tokens } = of;
   const { claimed } = document;
   const pushed = claimed.change.content;
   const { scrub, counts, subjects } = scrubAll(scrubber);
   const title = pushed?.title ?? parsed.title;
   const revised: RevisionText = assembleText({ title, blocks: parsed.blocks }, scrub);
   const { targetChars, maxChars } = source.pipeline.chunking;
-  const chunks = chunkText(revised, { target: targetChars, max: maxChars });
+  const chunks = chunkText(revised, { target: targetChars, max: maxChars, tokens });
   const access = accessOf(source, claimed, parsed.declared.acl);
   const previous = claimed.standing.manifests[0]?.rowIds.length;
   const released = releasedFor(claimed, document.raw);
@@ -152,7 +148,7 @@ export function makeRevision(
     string,
     unknown
   >;
-  const chunkPrint = chunkFpOf(source);
+  const chunkPrint = chunkFpOf(source.pipeline, tokens);
   return {
     revision: {
       docId,
@@ -175,7 +171,7 @@ export function makeRevision(
       rawRef: source.retainRaw ? change.contentRef : undefined,
       simhash: simhash(revised.text),
       mentions: mentionsOf(scrubber, subjects, declared),
-      findings: { pii: counts, flags: flagsOf(revised.text) },
+      findings: { pii: counts, flags: [...(parsed.flags ?? []), ...flagsOf(revised.text)] },
       chunks: identify(docId, chunks),
     },
   };

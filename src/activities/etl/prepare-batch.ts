@@ -1,5 +1,6 @@
 import { sleep } from '@temporalio/activity';
 import { noCounts, type BatchCounts } from '../../domain/etl/contract.js';
+import type { TokenGuard } from '../../domain/etl/chunk-text.js';
 import { pipelineFp } from '../../domain/etl/fingerprints.js';
 import type {
   ClaimedDocument,
@@ -9,10 +10,11 @@ import type {
   Stopped,
 } from '../../domain/etl/ledger.js';
 import { createNearIndex, type NearIndex } from '../../domain/etl/near-duplicates.js';
+import { chunkFpOf } from '../../domain/etl/pipeline-fps.js';
 import type { EtlDeps, Scrubber } from './etl-deps.js';
 import { flagNearDuplicates } from './flag-near-duplicates.js';
 import { keepClaims, type Beat } from './keep-claims.js';
-import { accessOf, chunkFpOf, makeRevision } from './make-revision.js';
+import { accessOf, makeRevision } from './make-revision.js';
 import { readDocument, type FetchedDocument, type Refusal } from './read-document.js';
 
 export interface PrepareBatchInput {
@@ -67,12 +69,15 @@ const stopped = ({ docId, fence }: ClaimedDocument, refusal: Refusal): Stopped =
 });
 
 /** Rung 2: the bytes and the whole way from them are what they were, and nothing is in doubt. */
-function isSameBytes(source: SourceFacts, { claimed, raw, parse }: FetchedDocument): boolean {
+function isSameBytes(
+  { source, tokens }: { source: SourceFacts; tokens: TokenGuard },
+  { claimed, raw, parse }: FetchedDocument,
+): boolean {
   const { hashes, inDoubt, liveRev, change } = claimed;
   if (inDoubt || liveRev === undefined || claimed.deleted) return false;
   // What a push brings along may differ under the same bytes: title and metadata are compared after parsing.
   if (change.content?.title !== undefined || change.content?.metadata !== undefined) return false;
-  const sameWay = hashes.parseFp === parse && hashes.chunkFp === chunkFpOf(source);
+  const sameWay = hashes.parseFp === parse && hashes.chunkFp === chunkFpOf(source.pipeline, tokens);
   const pushedAcl = change.content?.acl;
   const sameAcl = pushedAcl === undefined || accessOf(source, claimed).aclHash === hashes.acl;
   return hashes.raw === raw && sameWay && sameAcl;
@@ -107,7 +112,7 @@ async function fetchGroup(deps: EtlDeps, to: Preparation, group: readonly Claime
         sourceToken: claimed.inDoubt ? '' : (hashes.sourceToken ?? ''),
         gone: true,
       });
-    else if (isSameBytes(source, read.document))
+    else if (isSameBytes({ source, tokens: deps.chunkTokens }, read.document))
       unchanged.push({
         docId,
         fence,
@@ -185,7 +190,11 @@ async function makeGroup(
       refusals.push(stopped(claimed, { stage: 'parse', reason, hides, evidence }));
       continue;
     }
-    const made = makeRevision({ source, scrubber }, document, outcome.result);
+    const made = makeRevision(
+      { source, scrubber, tokens: deps.chunkTokens },
+      document,
+      outcome.result,
+    );
     if ('refusal' in made) {
       refusals.push(stopped(claimed, made.refusal));
       continue;

@@ -46,7 +46,7 @@ async function touchedOf(
  * @throws SOURCE_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function settleTouched(
-  deps: Pick<EtlDeps, 'ledger' | 'scrubber'>,
+  deps: Pick<EtlDeps, 'ledger' | 'scrubber' | 'chunkTokens'>,
   of: { tenant: string; source: SourceFacts; reader: PullSource; signal: AbortSignal },
   listed: readonly ListedDocument[],
 ): Promise<void> {
@@ -61,6 +61,7 @@ export async function settleTouched(
     reads.push(...found.filter((read) => read !== undefined));
   }
   const scrubber = await deps.scrubber(tenant, source.pipeline.piiPolicy);
-  const to = { sourceId: source.sourceId, pipelineFps: pipelineFps(source.pipeline, scrubber) };
+  const fps = pipelineFps(source.pipeline, scrubber, deps.chunkTokens);
+  const to = { sourceId: source.sourceId, pipelineFps: fps };
   await deps.ledger.settleSameBytes(tenant, to, reads);
 }

@@ -1,9 +1,9 @@
-import { countTokens } from 'gpt-tokenizer/encoding/cl100k_base';
 import { PlatformError } from '../../domain/errors.js';
 import { embedFp } from '../../domain/etl/embed-fp.js';
 import type { Embedder, EmbedderLimits, EmbedKind } from '../../domain/etl/embedder.js';
 import { subBatches } from '../../domain/etl/sub-batches.js';
 import type { Secret } from '../../domain/secrets.js';
+import { countTokens } from './count-tokens.js';
 import { readVectors } from './read-vectors.js';
 import { failureOfAnswer } from './provider-failure.js';
 
@@ -88,10 +88,6 @@ const refusedInput = (at: number, why: string): PlatformError =>
   new PlatformError('EMBEDDER_REFUSED_INPUT', `the embedder refuses text ${at}: ${why}`, {
     extensions: { index: at },
   });
-
-const tokensOf = (text: string): number =>
-  // Markers such as <|endoftext|> inside a document are text.
-  countTokens(text, { disallowedSpecial: new Set<string>() });
 
 async function send(client: Client, inputs: readonly Input[], signal: AbortSignal) {
   const { apiKey } = client;
@@ -192,7 +188,7 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
       const inputs: Input[] = texts.flatMap((plain, at) => {
         if (plain.trim() === '') return [];
         const text = prefixes[kind] + plain;
-        return [{ at, text, tokens: tokensOf(text) }];
+        return [{ at, text, tokens: countTokens(text) }];
       });
       for (const { at, tokens } of inputs)
         if (tokens > limits.maxTokensPerInput)

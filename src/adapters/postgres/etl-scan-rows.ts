@@ -1,5 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import type { Change } from '../../domain/events/change.js';
+import type { TokenGuard } from '../../domain/etl/chunk-text.js';
 import type { ScanState } from '../../domain/etl/contract.js';
 import type { Pipeline } from '../../domain/etl/ledger.js';
 import type { ScanStanding } from '../../domain/etl/scan.js';
@@ -14,6 +15,8 @@ export interface ScanParts extends LedgerParts {
     tenant: string,
     piiPolicy: Record<string, unknown>,
   ) => Promise<{ policyVersion: string; keyId: string }>;
+  /** The token guard as it is part of `chunk_fp`. */
+  chunkTokens: Pick<TokenGuard, 'tokenizer' | 'max'>;
 }
 
 /** Changes that one transaction records at most: live events of the source wait for it. */

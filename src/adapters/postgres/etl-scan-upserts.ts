@@ -139,6 +139,7 @@ export async function takeUpserts(
     const pipelines = pipelineFps(
       source.pipeline,
       await parts.piiOf(tenant, source.pipeline.piiPolicy),
+      parts.chunkTokens,
     );
     const count = await recordDue(tx, held, { after: of.after, upto, pipelines });
     scan.counts.upserts += count;

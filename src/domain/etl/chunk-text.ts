@@ -1,6 +1,14 @@
 import type { Chunk, RevisionText, TextBlock } from './document.js';
 import { splitSpan } from './split-span.js';
 
+/** What an embedder takes of one text, as the installation counts it. */
+export interface TokenGuard {
+  /** Part of `chunk_fp`: the same name counts the same. */
+  tokenizer: string;
+  max: number;
+  count: (text: string) => number;
+}
+
 /** How long chunks are, in UTF-16 units of the revision; `maxTokens` is what the embedder accepts of one text. */
 export interface ChunkSizes {
   /** Blocks are packed up to here; default 1200, at least 16. */
@@ -8,7 +16,7 @@ export interface ChunkSizes {
   /** No chunk's span is longer; default 1600, at least `target`. */
   max: number;
   /** Guard of the embedder's maximum: a chunk above it is split again, never truncated. */
-  tokens?: { count: (text: string) => number; max: number } | undefined;
+  tokens?: Pick<TokenGuard, 'count' | 'max'> | undefined;
 }
 
 /** The sizes that hold where nothing else is said. */

@@ -1,3 +1,5 @@
+import type { Flag } from './flags.js';
+
 /** What a block of a document is. */
 export type BlockKind = 'heading' | 'paragraph' | 'list' | 'code' | 'table' | 'row';
 
@@ -28,6 +30,8 @@ export interface ParsedDocument {
   metadata: Record<string, unknown>;
   /** Access and people that the document itself declares (front matter). */
   declared: { acl?: string[] | undefined; subjects?: string[] | undefined };
+  /** What a parser left out or found odd, for whoever looks after the document. */
+  flags?: Flag[] | undefined;
   blocks: ParsedBlock[];
 }
 

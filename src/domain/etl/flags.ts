@@ -1,7 +1,7 @@
 import type { GateEvidence } from './gates.js';
 
 /** What is noted on a document and stops nothing. */
-type FlagKind = 'near_duplicate' | 'suspect_instruction' | 'script_mismatch';
+type FlagKind = 'near_duplicate' | 'suspect_instruction' | 'script_mismatch' | 'ragged_rows';
 
 export interface Flag {
   flag: FlagKind;
