@@ -86,6 +86,16 @@ describe('etl source watch', () => {
     expect(seen.err).toContain('anneal quarantine list');
   });
 
+  it('says which rows of a table are not searched', async () => {
+    const flags = [{ flag: 'ragged_rows', evidence: { rows: 3, lines: '4, 9' } }];
+    world.api['GET /v1/documents/fresh'] = detail([
+      { revision: 1, createdAt: late, findings: { pii: {}, flags } },
+    ]);
+    expect((await watch('--once')).out).toContain(
+      'new          fresh.md: 3 rows left out, with other cells than the header: line 4, 9, …',
+    );
+  });
+
   it('does not read documents one by one that nothing has touched', async () => {
     await watch('--once');
     expect(world.asked.map(({ call }) => call)).not.toContain('GET /v1/documents/old');

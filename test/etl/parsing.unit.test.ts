@@ -201,7 +201,7 @@ describe('CSV', () => {
       { kind: 'row', row: 1, header: 'Frage | Antwort', text: 'Wie? | So; und so' },
       { kind: 'row', row: 2, header: 'Frage | Antwort', text: 'Wer? | Jörg' },
     ]);
-    expect(document.metadata).toEqual({ raggedRows: 1, raggedLines: [4] });
+    expect(document.flags).toEqual([{ flag: 'ragged_rows', evidence: { rows: 1, lines: '4' } }]);
   });
 
   test('in rows mode is a document per row; rows without a key of their own are refused by line', () => {

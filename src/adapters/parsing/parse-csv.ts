@@ -75,7 +75,7 @@ function tableOf(bytes: Uint8Array, textUnits: number): Table {
 
 const oneLine = (cell: string): string => cell.replaceAll('\n', ' ').trim();
 
-/** CSV as one document: a block per row under the header; ragged rows are left out and named by line. */
+/** CSV as one document: a block per row under the header; ragged rows are left out and flagged by line. */
 export function parseCsv(bytes: Uint8Array, textUnits: number): Parsed {
   const { header, rows, ragged } = tableOf(bytes, textUnits);
   const headerLine = header.join(' | ');
@@ -85,9 +85,9 @@ export function parseCsv(bytes: Uint8Array, textUnits: number): Parsed {
     header: headerLine,
     text: cells.map(oneLine).join(' | '),
   }));
-  const lines = ragged.slice(0, MAX_LINES_NAMED);
-  const metadata = ragged.length > 0 ? { raggedRows: ragged.length, raggedLines: lines } : {};
-  return { metadata, blocks };
+  if (ragged.length === 0) return { blocks };
+  const lines = ragged.slice(0, MAX_LINES_NAMED).join(', ');
+  return { flags: [{ flag: 'ragged_rows', evidence: { rows: ragged.length, lines } }], blocks };
 }
 
 /**

@@ -64,6 +64,7 @@ export async function parseDocument(task: DocumentTask): Promise<ParsedDocument>
       title: parsed.title ?? fileTitle(task.name),
       metadata: parsed.metadata ?? {},
       declared: parsed.declared ?? {},
+      ...(parsed.flags === undefined ? {} : { flags: parsed.flags }),
       blocks: parsed.blocks,
     };
   } catch (error) {

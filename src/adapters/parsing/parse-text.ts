@@ -1,4 +1,5 @@
 import type { ParsedBlock } from '../../domain/etl/document.js';
+import type { Flag } from '../../domain/etl/flags.js';
 import { ParseRefusal } from './parse-refusal.js';
 
 /** What a parser of one type yields; `parseDocument` adds type, version and the title where there is none. */
@@ -6,6 +7,7 @@ export interface Parsed {
   title?: string | undefined;
   metadata?: Record<string, unknown> | undefined;
   declared?: { acl?: string[] | undefined; subjects?: string[] | undefined } | undefined;
+  flags?: Flag[] | undefined;
   blocks: ParsedBlock[];
 }
 

@@ -19,6 +19,7 @@ export const documentDetailSchema = z.looseObject({
     z.looseObject({
       revision: z.int(),
       createdAt: z.string(),
+      findings: z.unknown().optional(),
       supersededAt: z.string().optional(),
     }),
   ),
@@ -47,6 +48,25 @@ export interface FileReport {
   revision?: number | undefined;
   reason?: string | undefined;
   evidence?: unknown;
+  /** What was left out of it, in words. */
+  note?: string | undefined;
+}
+
+const findingsSchema = z.looseObject({
+  flags: z.array(z.looseObject({ flag: z.string(), evidence: z.unknown() })),
+});
+const raggedSchema = z.looseObject({ rows: z.int(), lines: z.string() });
+
+/** Rows of a table that are not searched: nobody sees it in the answers. */
+function noteOf(findings: unknown): string | undefined {
+  const flags = findingsSchema.safeParse(findings).data?.flags ?? [];
+  const ragged = flags.find(({ flag }) => flag === 'ragged_rows');
+  const { data } = raggedSchema.safeParse(ragged?.evidence);
+  if (data === undefined) return undefined;
+  const named = data.lines.split(', ');
+  const more = named.length < data.rows ? ', …' : '';
+  const rows = data.rows === 1 ? '1 row' : `${data.rows} rows`;
+  return `${rows} left out, with other cells than the header: line ${data.lines}${more}`;
 }
 
 const isSince = (time: string | undefined, sinceMs: number): boolean =>
@@ -86,9 +106,11 @@ export function fileOutcome(
     return isSince(document.deletedAt, sinceMs) ? { ...report, outcome: 'deleted' } : undefined;
   if (state === 'INDEXED') {
     const isTouched = needsDetail(document, sinceMs);
+    const live = detail?.revisions.find((one) => one.revision === revision);
     return {
       ...report,
       outcome: isTouched ? indexedOutcome(document, detail, sinceMs) : 'unchanged',
+      note: noteOf(live?.findings),
     };
   }
   const held = detail?.whyNotIndexed;

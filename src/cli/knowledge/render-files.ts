@@ -17,14 +17,15 @@ const styles: Partial<Record<FileOutcome, 'green' | 'red' | 'yellow' | 'dim'>> =
 /** One line of a file: outcome, path, and why where it is not found. */
 export function renderFile(
   io: Pick<CliIo, 'paint'>,
-  { outcome, key, reason, evidence, revision }: FileReport,
+  { outcome, key, reason, evidence, revision, note }: FileReport,
   sourceName: string | undefined,
 ): string {
   const style = styles[outcome];
   const word = outcome.padEnd(WIDTH);
   const head = `${style === undefined ? word : io.paint(style, word)}  `;
   const path = printable(sourceName === undefined ? key : `${sourceName}/${key}`);
-  if (outcome !== 'quarantined' && outcome !== 'hidden') return `${head}${path}`;
+  if (outcome !== 'quarantined' && outcome !== 'hidden')
+    return note === undefined ? `${head}${path}` : `${head}${path}: ${printable(note)}`;
   const why = reason === undefined ? '' : `: ${printable(quarantineWords(reason, evidence))}`;
   const earlier = outcome === 'quarantined' && revision !== undefined;
   return `${head}${path}${why}${earlier ? '; the revision before answers' : ''}`;

@@ -1,41 +1,10 @@
-import { mediaTypes, type MediaType } from './media-types.js';
+import { mediaTypeNamed, mediaTypeOfName, type MediaType } from './media-types.js';
 import type { ParseRefused } from './parser.js';
 
 /** How many bytes of a document `detectType` looks at. */
 export const DETECT_BYTES = 4096;
 
 const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
-
-const extensions: Readonly<Record<string, MediaType>> = {
-  md: 'text/markdown',
-  markdown: 'text/markdown',
-  html: 'text/html',
-  htm: 'text/html',
-  xhtml: 'text/html',
-  txt: 'text/plain',
-  text: 'text/plain',
-  csv: 'text/csv',
-  tsv: 'text/csv',
-  json: 'application/json',
-  jsonl: 'application/x-ndjson',
-  ndjson: 'application/x-ndjson',
-  pdf: 'application/pdf',
-  docx: DOCX,
-};
-
-const aliases: Readonly<Record<string, MediaType>> = {
-  'text/x-markdown': 'text/markdown',
-  'application/xhtml+xml': 'text/html',
-  'text/tab-separated-values': 'text/csv',
-  'application/jsonl': 'application/x-ndjson',
-  'application/jsonlines': 'application/x-ndjson',
-};
-
-const typesOf = new Map<string, MediaType>([
-  ...mediaTypes.map((type) => [type, type] as const),
-  ...Object.entries(aliases),
-]);
-const byExtension = new Map(Object.entries(extensions));
 
 const refuse = (reason: ParseRefused['reason'], detail: string): ParseRefused => ({
   reason,
@@ -83,15 +52,13 @@ export function detectType(
   name: string,
   declared?: string,
 ): { mediaType: MediaType } | { refused: ParseRefused } {
-  const extension = /\.([a-z0-9]{1,10})$/i.exec(name)?.[1]?.toLowerCase() ?? '';
   const found = byContent(head.subarray(0, DETECT_BYTES));
   if (typeof found === 'string') return { mediaType: found };
   if (found !== undefined) {
-    const isLocked = found.evidence['detail'] === 'compound_file' && extension === 'docx';
+    const isLocked = found.evidence['detail'] === 'compound_file' && mediaTypeOfName(name) === DOCX;
     return { refused: isLocked ? refuse('encrypted', 'compound_file') : found };
   }
-  const declaredName = declared?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  const mediaType = byExtension.get(extension) ?? typesOf.get(declaredName) ?? 'text/plain';
+  const mediaType = mediaTypeOfName(name) ?? mediaTypeNamed(declared) ?? 'text/plain';
   // A name cannot make text a PDF: what would be parsed is not what it claims to be.
   if (binaryTypes.has(mediaType)) return { refused: refuse('parse_failed', 'content_is_not_type') };
   return { mediaType };
