@@ -112,11 +112,23 @@ describe('etl collection reembed', () => {
     expect(begun.code).toBe(0);
     expect(world.bodyOf(path)).toEqual({ embedder: 'lsa' });
     expect(begun.err).toContain(ui);
+    expect(begun.out).toContain('No gate: --eval-set names one.');
+  });
+
+  it('names the store to change to and the questions of the gate', async () => {
+    world.api[path] = started;
+    const begun = await reembed('--sink', 'pgvector', '--eval-set', 'evs_1');
+    expect(world.bodyOf(path)).toEqual({
+      embedder: 'lsa',
+      sink: 'pgvector',
+      gate: { evalSetId: 'evs_1' },
+    });
+    expect(begun.out).toContain('until the gate passes');
   });
 
   it.each([
     ['LIVE', 0, ''],
-    ['DROPPED', 1, 'The gate refused it'],
+    ['DROPPED', 1, 'did not go live'],
   ])('follows it with --wait until it is %s', async (end, code, hint) => {
     world.api[path] = started;
     let looks = 0;

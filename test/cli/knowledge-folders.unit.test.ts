@@ -122,15 +122,23 @@ describe('etl source add folder', () => {
         status: 202,
         body: { changeToken: 't', recorded: 1 },
       };
+      await writeFile(join(folder, 'table.tsv'), 'a\tb\n');
       const added = await add();
       expect(added.code).toBe(0);
       expect(world.bodyOf('POST /v1/sources')).toMatchObject({ kind: 'upload', config: {} });
-      expect(keysOf().sort()).toEqual(['a.md', 'sub/b.txt']);
+      expect(keysOf().sort()).toEqual(['a.md', 'sub/b.txt', 'table.tsv']);
       expect(added.out).toContain('are sent to https://anneal.example.com');
       expect(added.out).toContain('skipped  logo.png: not a type that is read');
       expect(added.out).toContain('skipped  link.md: a link');
-      expect(added.out).toContain('4 files: 2 sent, 2 skipped');
-      expect(added.err).toMatch(/2 of 2 {2}/);
+      expect(added.out).toContain('5 files: 3 sent, 2 skipped');
+      expect(added.err).toMatch(/3 of 3 {2}/);
+    });
+
+    it('refuses a document per row, which only a folder that the platform reads can have', async () => {
+      const refused = await add('--csv-key', 'question');
+      expect(refused).toMatchObject({ code: 2, out: '' });
+      expect(refused.err).toContain('Leave --csv-key and --csv-title out');
+      expect(world.asked).toEqual([]);
     });
 
     it('tries again under the same key where the platform is busy', async () => {

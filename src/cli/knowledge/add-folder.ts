@@ -157,6 +157,13 @@ export async function addFolder(
   const path = resolve(folder);
   await requireFolder(path);
   const upload = options.upload === true || !isLocal(session.target.apiUrl);
+  if (upload && (options.csvKey ?? options.csvTitle) !== undefined)
+    throw new UsageError(
+      [
+        'A document per row of a CSV is for folders that the platform reads itself: files that are sent are one document each.',
+        '  Leave --csv-key and --csv-title out, or add the folder on the machine of the platform, without --upload.',
+      ].join('\n'),
+    );
   const collection = await findCollection(session, options.collection);
   const name = options.name ?? nameOf(path);
   const kind = upload ? 'upload' : 'folder';

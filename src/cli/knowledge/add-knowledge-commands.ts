@@ -12,6 +12,14 @@ import { searchCollection, type SearchOptions } from './search-collection.js';
 import { watchCollection } from './watch-collection.js';
 
 type Given = GlobalOptions & { json?: boolean };
+/** What `etl collection reembed` is given. */
+interface Reembedding {
+  embedder: string;
+  sink?: string;
+  evalSet?: string;
+  wait?: string | true;
+  key?: string;
+}
 type Run = (work: () => Promise<number>) => Promise<void>;
 
 /** A command as its file describes it: `work` gets a session for `permission`. */
@@ -74,16 +82,20 @@ function addCollectionCommands(etl: Command, context: { deps: CliDeps; run: Run 
     .argument('<collection>', 'name or id')
     .usage('<collection> --embedder <name> [options]')
     .requiredOption('--embedder <name>', 'the embedder to change to')
+    .option('--sink <name>', 'the vector store to change to; the present one unless named')
+    .option('--eval-set <id>', 'judged questions that the new generation has to pass')
     .option('--wait [seconds]', `follows it until it is live (${DEFAULT_WAIT_S} s unless named)`)
     .option('--key <key>', 'idempotency key; a random one where none is given');
-  describe<{ embedder: string; wait?: string | true; key?: string }>(reembed, context, {
+  describe<Reembedding>(reembed, context, {
     permission: 'etl:admin',
     summary: 'Embed a collection anew',
-    description: 'The present generation answers until the new one has passed its gate.',
+    description:
+      'The present generation answers until the new one holds everything, and with --eval-set has passed its gate; ' +
+      'without, nobody judges the answers of the new one.',
     example: 'etl collection reembed handbook --embedder lsa',
-    work: (session, [name = ''], { embedder, wait, key }) =>
+    work: (session, [name = ''], { embedder, sink, evalSet: evalSetId, wait, key }) =>
       reembedCollection(session, name, {
-        embedder,
+        ...{ embedder, sink, evalSetId },
         waitMs: wait === undefined ? undefined : waitMsOf(wait),
         key,
       }),

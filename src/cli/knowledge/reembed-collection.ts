@@ -12,6 +12,10 @@ const startedSchema = z.looseObject({
 /** What `etl collection reembed` was given. */
 export interface ReembedOptions {
   embedder: string;
+  /** Vector store; undefined: the present one. */
+  sink?: string | undefined;
+  /** Judged questions of the gate; undefined: no gate. */
+  evalSetId?: string | undefined;
   /** Milliseconds to follow it; undefined: not at all. */
   waitMs: number | undefined;
   key?: string | undefined;
@@ -68,7 +72,7 @@ async function follow(
       return 1;
     }
     if (state === 'DROPPED') {
-      io.err('The gate refused it: the generation before goes on answering.');
+      io.err('It did not go live: the generation before goes on answering.');
       return 1;
     }
     if (deps.nowMs() >= deadline) {
@@ -84,20 +88,26 @@ async function follow(
 export async function reembedCollection(
   session: Session,
   nameOrId: string,
-  { embedder, waitMs, key: given }: ReembedOptions,
+  { embedder, sink, evalSetId, waitMs, key: given }: ReembedOptions,
 ): Promise<number> {
   const { io, newKey } = session.deps;
   const { id: collectionId, name } = await findCollection(session, nameOrId);
   const key = given ?? newKey();
   const path = `/v1/collections/${collectionId}:reembed`;
+  const gate = evalSetId === undefined ? undefined : { evalSetId };
+  const body = JSON.stringify({ embedder, sink, gate });
   const answer = await repeatable(session, `repeat the command with --key ${key}.`, () =>
-    session.send({ method: 'POST', path, body: JSON.stringify({ embedder }), key }),
+    session.send({ method: 'POST', path, body, key }),
   );
   const { id: generationId, links } = startedSchema.parse(answer);
   if (session.output === 'json') io.out(renderResult(io, 'json', answer));
   else {
     io.out(`Generation ${generationId} of ${name} is built with ${embedder}.`);
-    io.out('The present one answers until the gate passes; it is held for a way back.');
+    io.out(
+      gate === undefined
+        ? 'The present one answers until the new one holds everything; it is held for a way back. No gate: --eval-set names one.'
+        : 'The present one answers until the gate passes; it is held for a way back.',
+    );
   }
   io.err(`  ${links.temporalUi}`);
   return waitMs === undefined ? 0 : follow(session, { collectionId, generationId, waitMs });
