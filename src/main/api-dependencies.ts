@@ -32,7 +32,8 @@ import type { SnapshotProfile } from '../domain/datasets/profile.js';
 import { defaultTrainingLimits } from '../domain/training/contract.js';
 import type { Links } from '../api/started.js';
 import type { Parts } from './dependencies.js';
-import { createKnowledgeRoutes, createOutbound } from './etl-dependencies.js';
+import { createKnowledgeRoutes } from './etl-dependencies.js';
+import { createOutbound } from './outbound.js';
 import { createKnowledge } from './knowledge.js';
 import type { AllRouteDeps } from './routes.js';
 import type { NamedLoop } from './run-loops.js';
@@ -103,8 +104,8 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
   const audit = createAuditStore(db);
   const evaluation = createEvaluationStore(db);
   const inferences = createInferenceViews(db);
-  const egress = createOutbound(parts.config);
-  const knowledge = createKnowledge(parts, serving, egress);
+  const outbound = createOutbound(parts.config);
+  const knowledge = createKnowledge(parts, serving, outbound.embedding);
   const settlements = createSettlementLoop({
     listen: db.listen,
     read: inferences.read,
@@ -122,7 +123,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
       verify: createVerifyAudit({ ...audit, readCheckpoints: parts.checkpoints.read }),
     },
     datasets: datasetsDeps(parts, links),
-    ...createKnowledgeRoutes(parts, { serving, knowledge, egress, links }),
+    ...createKnowledgeRoutes(parts, { serving, knowledge, outbound, links }),
     training: {
       ...createTrainingStore(db),
       readProfile: (ref) => readJsonArtifact<SnapshotProfile>(parts.artifacts, ref),
@@ -159,7 +160,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
     recordRefusal: audit.recordRefusal,
     close: async () => {
       await knowledge.close();
-      await egress.close();
+      await outbound.close();
     },
   };
 }

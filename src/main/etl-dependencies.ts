@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
-import { Readable } from 'node:stream';
-import { createEgress, fetchFollowing, type Egress } from '../adapters/egress/create-egress.js';
 import { createFolderSource } from '../adapters/folder-source/create-folder-source.js';
 import { createParser } from '../adapters/parsing/create-parser.js';
 import { createRowSplitter } from '../adapters/parsing/create-row-splitter.js';
@@ -46,29 +44,11 @@ import { createFolderLoops } from './etl-loops.js';
 import { createFit } from './fit-embedder.js';
 import { createKnowledge, limitsOf, type Knowledge } from './knowledge.js';
 import { startWorkerThread } from './model-runtime.js';
+import { createOpenUrl, createOutbound, type Outbound } from './outbound.js';
 import type { Serving } from './serving.js';
 
 /** A whole upload's body, in milliseconds (15 minutes). */
 const UPLOAD_DEADLINE_MS = 900_000;
-
-/** The one way out: addresses that the operator allowed, and the configured embedding service. */
-export function createOutbound({ etl }: Config): Egress {
-  const { embedding, egressAllow } = etl;
-  const service = embedding === undefined ? [] : [new URL(embedding.url)];
-  return createEgress({
-    connections: [
-      ...egressAllow,
-      // The operator named this very address, so it may lie inside.
-      ...service.map(({ protocol, hostname, port }) => ({
-        scheme: protocol === 'https:' ? ('https' as const) : ('http' as const),
-        host: hostname.replace(/^\[|\]$/g, ''),
-        port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
-        allowPrivateNetwork: true,
-        allowLoopback: true,
-      })),
-    ],
-  });
-}
 
 /** Whether a folder lies in one of the allowed ones, links resolved; false where it cannot be read. */
 async function isAllowedFolder(roots: readonly string[], path: string): Promise<boolean> {
@@ -100,10 +80,10 @@ const checkSourceIn =
 /** What the endpoints of `etl` and `retrieval` ask for. */
 export function createKnowledgeRoutes(
   parts: Parts,
-  of: { serving: Serving; knowledge: Knowledge; egress: Egress; links: Links },
+  of: { serving: Serving; knowledge: Knowledge; outbound: Outbound; links: Links },
 ): { etl: EtlRouteDeps; retrieval: RetrievalRouteDeps } {
   const { db, config, artifacts } = parts;
-  const { serving, knowledge, egress, links } = of;
+  const { serving, knowledge, outbound, links } = of;
   const limits = limitsOf(config);
   return {
     etl: {
@@ -113,18 +93,12 @@ export function createKnowledgeRoutes(
       ...createEtlScanStore(db, limits),
       ...createEtlDocumentStore(db, serving.cipher),
       ...createEtlQuarantineStore(db, limits),
-      findEmbedder: embedderOffers(parts, egress),
+      findEmbedder: embedderOffers(parts, outbound.embedding),
       findSink: knowledge.findSink,
       checkSource: checkSourceIn(config),
       hookKey: async (tenant, sourceId) =>
         hookKey((await serving.secrets.documentIdKey(tenant)).reveal(), sourceId),
-      openUrl: async (url, { maxBytes, signal }) => {
-        const { body, headers } = await fetchFollowing(egress.fetch, url, {
-          signal,
-          limits: { maxBytes },
-        });
-        return { body: Readable.from([body]), mediaType: headers['content-type'] };
-      },
+      openUrl: createOpenUrl(outbound.documents),
       submitChanges: knowledge.ledger.submitChanges,
       readSpans: knowledge.retrievalDeps.reads.readSpans,
       artifacts,
@@ -182,8 +156,8 @@ export async function createKnowledgeActivities(
   around: (deps: EtlDeps) => EtlDeps = (deps) => deps,
 ) {
   const { db, config, log } = parts;
-  const egress = createOutbound(config);
-  const knowledge = createKnowledge(parts, serving, egress);
+  const outbound = createOutbound(config);
+  const knowledge = createKnowledge(parts, serving, outbound.embedding);
   const parser = await createParser({
     startChild,
     children: config.etl.parserChildCount,
@@ -235,7 +209,7 @@ export async function createKnowledgeActivities(
     close: async () => {
       await parser.close();
       await knowledge.close();
-      await egress.close();
+      await outbound.close();
     },
   };
 }

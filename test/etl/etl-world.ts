@@ -82,7 +82,11 @@ const offers: Pick<EtlRouteDeps, 'findEmbedder' | 'findSink'> = {
     })[name],
 };
 
-async function createDeps(database: TestDatabase, root: string): Promise<EtlRouteDeps> {
+async function createDeps(
+  database: TestDatabase,
+  root: string,
+  more: Partial<EtlRouteDeps>,
+): Promise<EtlRouteDeps> {
   const secrets = createFileSecrets(join(root, 'keys'));
   const cipher = createFieldCipher(secrets);
   const parts: LedgerParts = {
@@ -124,16 +128,17 @@ async function createDeps(database: TestDatabase, root: string): Promise<EtlRout
     uploadDeadlineMs: 60_000,
     nowMs: Date.now,
     links: { temporalUi: (id) => `http://localhost/${id}` },
+    ...more,
   };
 }
 
-/** Builds the world. */
-export async function createEtlWorld(): Promise<EtlWorld> {
+/** Builds the world; `more` stands in for what it has by itself. */
+export async function createEtlWorld(more: Partial<EtlRouteDeps> = {}): Promise<EtlWorld> {
   const database = await createTestDatabase();
   const root = await mkdtemp(join(tmpdir(), 'anneal-etl-'));
   const started: StartRequest[] = [];
   const woken: WakeRequest[] = [];
-  const app = createApp(etlRoutes(await createDeps(database, root)), {
+  const app = createApp(etlRoutes(await createDeps(database, root, more)), {
     authenticate: async (header) => {
       if (header === undefined) return undefined;
       const [tenant = '', subject = '', held = ''] = header.slice(7).split(':');

@@ -42,6 +42,12 @@ export interface Egress {
   close: () => Promise<void>;
 }
 
+/** An answer beyond the cap of the call; `maxBytes` in the extensions says so, other failures have none. */
+const tooLarge = (maxBytes: number): PlatformError =>
+  new PlatformError('EGRESS_FAILED', `the answer is larger than ${maxBytes} bytes`, {
+    extensions: { maxBytes },
+  });
+
 const failed = (message: string, error?: unknown): PlatformError =>
   new PlatformError('EGRESS_FAILED', message, {
     ...(error instanceof Error ? { internal: error.message } : {}),
@@ -86,8 +92,7 @@ async function readBody(
   try {
     for await (const chunk of (decoder ? body.pipe(decoder) : body) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes > limits.maxBytes)
-        throw failed(`the answer is larger than ${limits.maxBytes} bytes`);
+      if (bytes > limits.maxBytes) throw tooLarge(limits.maxBytes);
       if (decoder && bytes > judgedAboveBytes && bytes > packedBytes * limits.maxRatio)
         throw failed(`the answer unpacks to more than ${limits.maxRatio} times its size`);
       parts.push(chunk);
@@ -130,7 +135,7 @@ async function send(
     if (declared > limits.maxBytes && init.method !== 'HEAD') {
       // A destroyed body reports its own end as an error that nobody waits for.
       answer.body.on('error', () => undefined).destroy();
-      throw failed(`the answer is larger than ${limits.maxBytes} bytes`);
+      throw tooLarge(limits.maxBytes);
     }
     const bare = init.method === 'HEAD' || answer.statusCode === 204 || answer.statusCode === 304;
     const body = await readBody(answer.body, bare ? '' : encoding, limits);
