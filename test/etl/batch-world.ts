@@ -95,8 +95,8 @@ export class BatchWorld {
   scanKnown = 0;
   scanWaitsUntilMs: number | undefined;
   scanFailed: string | undefined;
-  /** What listing answers instead of a page. */
-  listFails: PlatformError | undefined;
+  /** What listing answers where there is no page. */
+  listFails = new PlatformError('SOURCE_UNAVAILABLE', 'no answer');
   missing: MissingRow[] = [];
   settled: string[] = [];
   readonly generation: GenerationFacts = {
@@ -338,9 +338,7 @@ export class BatchWorld {
         if (this.scanDecision === 'DISCARD' || leftMs <= 0) return standing('DISCARDED', 0);
         return standing('WAITING', deletes, leftMs);
       },
-      failScan: async (_caller, _scan, code) => {
-        this.scanFailed = code;
-      },
+      failScan: async (_caller, _scan, code) => void (this.scanFailed = code),
     };
   }
 
@@ -362,9 +360,8 @@ export class BatchWorld {
     return {
       list: async (_source, { cursor }) => {
         this.pageCursors.push(cursor);
-        if (this.listFails) throw this.listFails;
         const page = this.pages[Number(cursor ?? 0)];
-        if (page === undefined) throw new PlatformError('SOURCE_UNAVAILABLE', 'no answer');
+        if (page === undefined) throw this.listFails;
         return page;
       },
       read: async (_source, key) => {

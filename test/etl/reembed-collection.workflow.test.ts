@@ -77,6 +77,15 @@ describe('reembedCollection', () => {
     expect(world.live).toBe(world.next);
   }, 60_000);
 
+  it('builds the indexes of the new store after its bulk load: it is judged, and goes live, with them', async () => {
+    worldOf('compacted', 10);
+    // More than one step tries: the run rests and comes back to it.
+    world.compactionFailures = 3;
+    const { result } = await start();
+    expect(await result()).toMatchObject({ state: 'LIVE' });
+    expect(world.built).toEqual(['reconciled', `compacted ${world.next}`, 'judged', 'live']);
+  }, 60_000);
+
   it('FAIL drops the new generation with its store; the old one answered throughout', async () => {
     worldOf('fail', 10);
     world.verdict = 'FAIL';

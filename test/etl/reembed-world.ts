@@ -57,6 +57,10 @@ export class ReembedWorld {
   failures = 0;
   dropped: string[] = [];
   storesRemoved: string[] = [];
+  /** What became of the new store, in order. */
+  built: string[] = [];
+  /** Tries of a compaction that fail. */
+  compactionFailures = 0;
   /** Called before each flip. */
   beforeFlip: () => void = () => undefined;
 
@@ -131,6 +135,7 @@ export class ReembedWorld {
     this.generations.set(generationId, { state: 'LIVE', lagging: 0, previousLiveId: previousId });
     this.live = generationId;
     this.epoch += 1;
+    this.built.push('live');
     return { state: 'FLIPPED', previousId };
   }
 
@@ -206,8 +211,19 @@ export class ReembedWorld {
     return {
       authoriseStart: async () => undefined,
       reconcileSlice: async () => ({ rows: 1, orphans: 0, missing: 0, stale: 0 }),
-      settleReconcile: async () => undefined,
-      measureRetrieval: async () => ({ verdict: this.verdict }),
+      settleReconcile: async () => void this.built.push('reconciled'),
+      compactSink: async ({ generationId }: { generationId: string }) => {
+        if (this.compactionFailures > 0) {
+          this.compactionFailures -= 1;
+          throw new PlatformError('SINK_UNAVAILABLE', 'The store is down.');
+        }
+        this.built.push(`compacted ${generationId}`);
+        return { compacted: true, rows: 1 };
+      },
+      measureRetrieval: async () => {
+        this.built.push('judged');
+        return { verdict: this.verdict };
+      },
       failRetrieval: async () => undefined,
       ...this.reembed(),
     };

@@ -1,3 +1,4 @@
+import { PlatformError } from '../../src/domain/errors.js';
 import {
   compactGenerationStart,
   defaultCareLimits,
@@ -70,6 +71,15 @@ describe('scanSource', () => {
       ...{ state: 'FAILED', code: 'SOURCE_UNAVAILABLE', deletes: 0 },
     });
     expect(world.scanFailed).toBe('SOURCE_UNAVAILABLE');
+    expect(world.paused).toEqual([]);
+  }, 60_000);
+
+  it('a source that no retry can list is paused with the reason, so that no further scan fails on it', async () => {
+    world.listFails = new PlatformError('SOURCE_CONFIG_INVALID', 'The folder is not allowed.');
+    const { result } = await scan();
+    expect(await result()).toMatchObject({ state: 'FAILED', code: 'SOURCE_CONFIG_INVALID' });
+    expect(world.scanFailed).toBe('SOURCE_CONFIG_INVALID');
+    expect(world.paused).toEqual(['SOURCE_CONFIG_INVALID']);
   }, 60_000);
 
   it('a scan that would delete 30 of 100 documents waits, and deletes once a person has decided', async () => {

@@ -199,7 +199,7 @@ async function processAgain(
       const due = await tx.$executeRawUnsafe(repend, tenant, sourceId);
       documentsAffected += due;
       if (due > 0) wakes.push(wakeWatcher(source, limits));
-    } else if (state === 'ACTIVE' || state === 'FAILED') {
+    } else if (state === 'ACTIVE') {
       const scan = await insertScan(tx, caller, { source, limits });
       if (scan === undefined) continue;
       scans.push(scan.scanId);

@@ -1,5 +1,7 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { isCancellation, proxyActivities } from '@temporalio/workflow';
+import type { createEtlActivities } from '../../activities/etl/index.js';
 import { bookkeeping } from '../events/bookkeeping.js';
+import { careOptions } from './care-options.js';
 import { runSlices } from './catch-up.js';
 import {
   isFull,
@@ -25,6 +27,26 @@ export async function reconcileBuilt(run: ReembedRun): Promise<boolean> {
   const read = () => readReconcile({ tenant, generationId });
   const facts = await runChild(start, read, limits.childLookMs);
   return facts?.done === true;
+}
+
+/**
+ * Builds the indexes of the new store after its bulk load, where it asks for it: it is judged, and goes live, as it will
+ * answer. False where the store did not answer for long.
+ */
+export async function compactBuilt(run: ReembedRun): Promise<boolean> {
+  const { tenant, generationId, limits } = run.input;
+  const { compactSink } = proxyActivities<ReturnType<typeof createEtlActivities>>({
+    ...careOptions(limits.step),
+    priority: { priorityKey: 5, fairnessKey: tenant },
+    summary: `compact ${generationId}`,
+  });
+  try {
+    await compactSink({ tenant, generationId });
+    return true;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return false;
+  }
 }
 
 /** The verdict of the judged queries; ERROR where they could not be asked. */

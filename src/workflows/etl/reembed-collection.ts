@@ -3,6 +3,7 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  patched,
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
@@ -19,7 +20,7 @@ import { refuseWake } from '../events/refuse-wake.js';
 import { trackStatus } from '../events/track-status.js';
 import { catchUp } from './catch-up.js';
 import { holdGeneration, removeStores } from './hold-generation.js';
-import { judgeGeneration, reconcileBuilt } from './judge-generation.js';
+import { compactBuilt, judgeGeneration, reconcileBuilt } from './judge-generation.js';
 import {
   lookAt,
   openReembed,
@@ -51,10 +52,11 @@ async function fitFirst(run: ReembedRun, fitId: string): Promise<string | undefi
   return code;
 }
 
-/** Backfill, reconcile, gate and flip; a flip that is refused because documents lag is tried again once they do not. */
+/** Backfill, reconcile, compact, gate and flip; a flip that is refused because documents lag is tried again once they do not. */
 async function build(run: ReembedRun): Promise<Built> {
   const { tenant, generationId, collectionId, holdMs } = run.input;
   let reconciled = false;
+  let compacted = false;
   // Which state of the collection the judgement was about: another live generation is another comparison.
   let judged: { epoch: number; reason: string } | undefined;
   for (;;) {
@@ -65,6 +67,13 @@ async function build(run: ReembedRun): Promise<Built> {
       reconciled = await reconcileBuilt(run);
       if (!reconciled) await rest(run);
       continue;
+    }
+    if (!compacted) {
+      compacted = !patched('compact-before-gate') || (await compactBuilt(run));
+      if (!compacted) {
+        await rest(run);
+        continue;
+      }
     }
     if (judged === undefined) {
       const { epoch } = await lookAt(run, 'EVALUATING');

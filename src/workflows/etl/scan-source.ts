@@ -3,10 +3,12 @@ import {
   condition,
   ContinueAsNew,
   isCancellation,
+  patched,
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
 import type { createEtlActivities } from '../../activities/etl/index.js';
+import type { ErrorCode } from '../../domain/errors.js';
 import type { ScanResume, ScanSourceInput, ScanSourceResult } from '../../domain/etl/contract.js';
 import type { ScanStanding } from '../../domain/etl/scan.js';
 import { authorise } from '../events/authorise.js';
@@ -15,10 +17,10 @@ import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js
 import { wakeUpdate } from '../events/messages.js';
 import { refuseWake } from '../events/refuse-wake.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
-import { codeOf } from './trouble-of.js';
+import { codeOf, troubleOf } from './trouble-of.js';
 
 type Activities = ReturnType<typeof createEtlActivities>;
-const { failScan } = proxyActivities<Activities>(bookkeeping);
+const { failScan, pauseSource } = proxyActivities<Activities>(bookkeeping);
 
 /** The database's clock decides; a timer that fires before it agrees looks again this much later, at the least. */
 const MIN_RECHECK_MS = 200;
@@ -95,11 +97,19 @@ async function applyOrWait(
   }
 }
 
+/** Ends the scan; what only a person mends pauses the source, because it would fail every scan that follows. */
+async function fail({ tenant, scanId, sourceId }: ScanSourceInput, code: ErrorCode) {
+  await failScan({ tenant, scanId, code });
+  if (troubleOf(code) === 'MISCONFIGURED' && patched('pause-misconfigured-source'))
+    await pauseSource({ tenant, sourceId, code });
+  return code;
+}
+
 /**
  * Lists a pull source and turns the difference into changes.
  *
  * RUNNING → APPLIED, or above the guard of the source → WAITING → APPLIED | DISCARDED; FAILED where a page could not be
- * read, and then nothing is deleted. The listing and the decision are rows in Postgres; a wake only makes the run look.
+ * read, and then nothing is deleted; what only a change of settings mends pauses the source besides. The listing and the decision are rows in Postgres; a wake only makes the run look.
  */
 export async function scanSource(input: ScanSourceInput): Promise<ScanSourceResult> {
   const wakes: Wakes = { woken: false, closing: false };
@@ -133,8 +143,7 @@ export async function scanSource(input: ScanSourceInput): Promise<ScanSourceResu
     standing = await applyOrWait(input, wakes, move);
   } catch (error) {
     if (isCancellation(error) || error instanceof ContinueAsNew) throw error;
-    code = codeOf(error);
-    await failScan({ tenant, scanId, code });
+    code = await fail(input, codeOf(error));
     standing = { state: 'FAILED', upserts: 0, deletes: 0 };
   }
   wakes.closing = true;
