@@ -61,6 +61,7 @@ const retrievalOf = (world: DurableWorld, embedder: ReturnType<typeof createMete
     isApplied: async () => true,
     storeOf: () => world.store,
     embedderOf: async (_tenant, generation) => embedder.port(versionOf(generation)),
+    leaseRate: async () => undefined,
     scrubQuery: async (_tenant, text) => text,
     freshnessObjectiveMs: 5 * MINUTE_MS,
   });

@@ -11,7 +11,7 @@ import {
   createRetrieval,
   type RetrievalDeps,
 } from '../activities/retrieval/index.js';
-import type { Scrubber } from '../activities/etl/index.js';
+import { leaseRate, tokenBound, type Scrubber } from '../activities/etl/index.js';
 import { sourceLimits, watchSourceStart, type SourceLimits } from '../domain/etl/contract.js';
 import { digestOf } from '../domain/digest.js';
 import { hasResidualPii } from '../domain/pii/find-pii.js';
@@ -93,6 +93,7 @@ export function createKnowledge(
     watchStart: (source) => watchSourceStart(source, limitsOf(parts.config).watch),
   };
   const scrubber = createScrubbers(secrets);
+  const embeddings = createEtlEmbeddings(parts);
   const embedders = createEmbedders(parts, egress);
   const stores = createStores(parts.config);
   const ledger = createEtlLedger(ledgerParts);
@@ -105,6 +106,7 @@ export function createKnowledge(
     isApplied: ledger.isApplied,
     storeOf: stores.storeOf,
     embedderOf: embedders.embedderOf,
+    leaseRate: (of, text) => leaseRate({ embeddings }, of, tokenBound(text)),
     scrubQuery,
     freshnessObjectiveMs: FRESHNESS_OBJECTIVE_MS,
     observer: parts.metrics.knowledge.retrieval,
@@ -117,7 +119,7 @@ export function createKnowledge(
   return {
     ledgerParts,
     ledger,
-    embeddings: createEtlEmbeddings(parts),
+    embeddings,
     shards: createEtlShards(parts),
     scrubber,
     retrievalDeps,

@@ -41,6 +41,21 @@ test('a bucket that is empty for long gives the place to others, with the time t
   });
 });
 
+test('the API takes from the bucket of the workers, and waits no longer than it says', async () => {
+  const rate = { perSecond: 100, burst: 100 };
+  await lease(90, rate, 'shared');
+  const asApi = (tokens: number, deadlineMs: number) =>
+    leaseRate(
+      { embeddings: createEtlEmbeddings({ db: database.api }) },
+      { tenant: 'rate', embedder: { embedFp: 'shared', rate }, signal, deadlineMs },
+      tokens,
+    );
+  const since = performance.now();
+  await expect(asApi(500, 1_000)).rejects.toMatchObject({ code: 'EMBEDDER_RATE_LIMITED' });
+  expect(performance.now() - since).toBeLessThan(1_900);
+  await asApi(20, 1_000);
+});
+
 test('an embedder without a rate asks nobody', async () => {
   await lease(1e9);
   expect(await database.asSuperuser(`select 1 from etl_rate_bucket where tokens > 1000`)).toEqual(

@@ -223,7 +223,27 @@ describe('an answer', () => {
     const { put, ask, deps } = createMemoryCollection();
     await put('a', 'rotate key');
     deps.embedderOf = () => Promise.resolve({ ...hashEmbedder, embedFp: 'sha256:other' });
-    expect(await codeOf(ask('key', { allowDegraded: true }))).toBe('EMBEDDER_MISCONFIGURED');
+    expect(await codeOf(ask('key'))).toBe('EMBEDDER_MISCONFIGURED');
+    expect(await codeOf(ask('key', { mode: 'dense', allowDegraded: true }))).toBe(
+      'EMBEDDER_MISCONFIGURED',
+    );
+    expect(await ask('key', { allowDegraded: true })).toMatchObject({ degraded: true });
+  });
+
+  it('takes its tokens from the bucket of all, and waits for them no longer than an asker would', async () => {
+    const { put, ask, deps } = createMemoryCollection();
+    await put('a', 'rotate key');
+    const leases: [string, number | undefined][] = [];
+    deps.leaseRate = async ({ deadlineMs }, text) => {
+      leases.push([text, deadlineMs]);
+      if (leases.length > 1) throw new PlatformError('EMBEDDER_RATE_LIMITED', 'used up');
+    };
+    expect(await ask('key of Ada')).toMatchObject({ degraded: false });
+    expect(leases).toEqual([['key of PERSON_1', 2_000]]);
+    expect(await codeOf(ask('key'))).toBe('EMBEDDER_UNAVAILABLE');
+    expect(await ask('key', { allowDegraded: true })).toMatchObject({ degraded: true });
+    await ask('key', { mode: 'lexical' });
+    expect(leases).toHaveLength(3);
   });
 
   it('is empty for a collection that nothing has come into yet, and never for a store that lost its rows', async () => {

@@ -169,6 +169,7 @@ export function createMemoryCollection(options: { store?: VectorStore; step?: ()
     isApplied: (_tenant, token) => Promise.resolve(token === 'applied'),
     storeOf: () => ({ ...store, sink: (spec) => ({ ...stepping(store, spec, step) }) }),
     embedderOf: () => Promise.resolve(hashEmbedder),
+    leaseRate: () => Promise.resolve(),
     scrubQuery: (_tenant, text) => Promise.resolve(text.replaceAll('Ada', 'PERSON_1')),
     freshnessObjectiveMs: 300_000,
   };

@@ -3,7 +3,7 @@ import type { Embedder } from '../../domain/etl/embedder.js';
 import { subBatches, subBatchTexts } from '../../domain/etl/sub-batches.js';
 import { vectorFault } from '../../domain/etl/vector-check.js';
 import type { EtlDeps } from './etl-deps.js';
-import { leaseRate } from './lease-rate.js';
+import { leaseRate, tokenBound } from './lease-rate.js';
 
 /** A text to embed, by the hash that the memo knows it by. */
 export interface EmbedTask {
@@ -13,9 +13,6 @@ export interface EmbedTask {
 
 /** What embedding came to: a vector, nothing to embed in the text, or why there is no vector. */
 export type Embedded = { vector: Float32Array } | { none: true } | { fault: string };
-
-/** An estimate of the tokens of a text that errs on the high side for prose; the embedder counts for itself. */
-const tokenBound = (text: string): number => Math.ceil(text.length / 2);
 
 const outcomeOf = (vector: Float32Array | undefined, dims: number): Embedded => {
   if (vector === undefined) return { none: true };

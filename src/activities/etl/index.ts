@@ -15,6 +15,7 @@ export { createReembedActivities } from './reembed-activities.js';
 export type { ReembedDeps } from './reembed-deps.js';
 export { createShardLeases } from './shard-leases.js';
 export { createCareActivities } from './create-care-activities.js';
+export { leaseRate, tokenBound } from './lease-rate.js';
 export { observeEtl } from './observe-etl.js';
 export type { EtlObserver } from './etl-observer.js';
 export { withCompanion } from './with-companion.js';

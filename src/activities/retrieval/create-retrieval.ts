@@ -24,6 +24,9 @@ export interface Asking {
   mayDelegate: boolean;
 }
 
+/** Somebody waits for the answer: documents of a backlog may have the embedder no longer than this. */
+const QUERY_RATE_DEADLINE_MS = 2_000;
+
 /** The reader that a request is answered for. @throws FORBIDDEN where a delegation is not allowed */
 function readerFor(asking: Asking, request: Pick<Query, 'purpose' | 'onBehalfOf'>): Reader {
   const { tenant } = asking;
@@ -80,7 +83,10 @@ async function answer(
   const generation = await assertAskable(deps, collection, { tenant: reader.tenant, query });
   const text = await deps.scrubQuery(reader.tenant, query.text, collection.piiPolicy);
   const { mode, allowDegraded, filter: metadata, k } = query;
-  const search = { reader, generation, text, mode, metadata, allowDegraded, signal };
+  const rateDeadlineMs = QUERY_RATE_DEADLINE_MS;
+  const search = {
+    ...{ reader, generation, text, mode, metadata, allowDegraded, signal, rateDeadlineMs },
+  };
   const found = await searchReadable(deps, search, k);
   const { degraded } = found;
   const ranked = fuse(

@@ -26,6 +26,19 @@ export interface RetrievalDeps {
   storeOf: (name: string) => VectorStore;
   /** The embedder that made the generation: never one of configuration. @throws EMBEDDER_MISCONFIGURED */
   embedderOf: (tenant: string, generation: GenerationFacts) => Promise<Embedder>;
+  /**
+   * Takes the tokens of a text from what all processes together may send to the embedder; at once where it has no rate.
+   * @throws EMBEDDER_RATE_LIMITED where that takes longer than `deadlineMs`, or than any step of a worker may wait
+   */
+  leaseRate: (
+    of: {
+      tenant: string;
+      embedder: Embedder;
+      signal: AbortSignal;
+      deadlineMs?: number | undefined;
+    },
+    text: string,
+  ) => Promise<void>;
   /** The transform that documents passed, so that pseudonyms match. */
   scrubQuery: (tenant: string, text: string, piiPolicy: Record<string, unknown>) => Promise<string>;
   /** Freshness over which an answer is called stale, in ms: 5 minutes unless configured. */

@@ -17,6 +17,8 @@ export interface Search {
   metadata?: Readonly<Record<string, string | number | boolean>> | undefined;
   /** Where the embedder does not answer: the lexical leg alone. */
   allowDegraded: boolean;
+  /** How long the rate of the embedder may be waited for, in ms; undefined: as long as a worker waits. */
+  rateDeadlineMs?: number | undefined;
   signal: AbortSignal;
 }
 
@@ -34,6 +36,10 @@ const isTransient = (error: unknown): boolean =>
   error instanceof PlatformError &&
   (error.code === 'EMBEDDER_UNAVAILABLE' || error.code === 'EMBEDDER_RATE_LIMITED');
 
+/** The service is another one now: the generation is searched by words until it is embedded anew. */
+const isGone = (error: unknown): boolean =>
+  error instanceof PlatformError && error.code === 'EMBEDDER_MISCONFIGURED';
+
 /** The query as a vector; undefined where it holds nothing to embed. */
 async function embedQuery(
   deps: RetrievalDeps,
@@ -46,12 +52,18 @@ async function embedQuery(
       throw new PlatformError('EMBEDDER_MISCONFIGURED', 'The embedder is not the generation’s.', {
         internal: `${embedder.embedFp} for ${search.generation.embedFp}`,
       });
+    const { rateDeadlineMs: deadlineMs, signal } = search;
+    await deps.leaseRate(
+      { tenant: search.reader.tenant, embedder, signal, deadlineMs },
+      search.text,
+    );
     const [vector] = await embedder.embed([search.text], 'query', search.signal);
     return { vector, degraded: false };
   } catch (error) {
-    if (!isTransient(error)) throw error;
-    if (search.allowDegraded && search.mode === 'hybrid')
+    const mayDegrade = search.allowDegraded && search.mode === 'hybrid';
+    if (mayDegrade && (isTransient(error) || isGone(error)))
       return { vector: undefined, degraded: true };
+    if (!isTransient(error)) throw error;
     throw new PlatformError('EMBEDDER_UNAVAILABLE', errorTable.EMBEDDER_UNAVAILABLE.next, {
       internal: String(error),
     });
