@@ -117,6 +117,10 @@ export const errorTable = {
   GENERATION_NOT_HELD: final(409, 'Roll back to a generation that is HOLDING.'),
   NOT_RELEASABLE: final(409, 'Correct the document at its source; access reasons stay closed.'),
   NOT_YET_INDEXED: again(409, 'Ask again in a moment; the change is still on its way.'),
+  FUSION_UNPROVEN: final(
+    409,
+    'Evaluate the live generation on judged queries; its dense leg must rank as well as the lexical one.',
+  ),
   SET_TOO_SMALL: final(409, 'Judge at least as many queries as `minimum` says.'),
   STALE_FENCE: final(409, 'Nothing to do: another writer holds the document now.'),
   REVISION_EXPIRED: final(410, 'Cite the current revision; this text is no longer kept.'),

@@ -23,6 +23,8 @@ async function seedKnowledge(
     values (${t}, 'src_${ulid}', 'col_${ulid}', 'theirs', 'upload', '{}', '{public}', 'ACTIVE', true, ${owner})`);
   await q(`insert into etl_scan (tenant_id, scan_id, source_id, state, requested_by)
     values (${t}, 'scn_${ulid}', 'src_${ulid}', 'WAITING', ${owner})`);
+  await q(`insert into retrieval_eval_set (tenant_id, eval_set_id, collection_id, name, digest, query_count, created_by)
+    values (${t}, 'evs_${ulid}', 'col_${ulid}', 'theirs', '${digest}', 0, ${owner})`);
   await q(`insert into etl_document (tenant_id, doc_id, source_id, collection_id, key_hash, natural_key_enc, acl, denied_purposes)
     values (${t}, '${doc}', 'src_${ulid}', 'col_${ulid}', 'x', ${hash}, '{public}', '{}')`);
   await q(`insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, stage, reason, evidence, state)
@@ -98,5 +100,6 @@ export async function seedEveryTable(
     scans: { id: `scn_${ulid}` },
     documents: { id: doc, rev: '1' },
     quarantine: { id: `qua_${ulid}` },
+    'eval-sets': { id: `evs_${ulid}` },
   };
 }

@@ -11,6 +11,7 @@ import {
 } from '../../domain/etl/collection-view.js';
 import type { Database, Tx } from './database.js';
 import { collectionViews } from './etl-collection-views.js';
+import { requireFusionEvidence } from './etl-fusion-evidence.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
 import type { EtlCollection, EtlSource, Prisma } from './generated/client.js';
@@ -214,7 +215,7 @@ async function processAgain(
 
 const nothingAgain = { starts: [], wakes: [], scans: [], documentsAffected: 0 };
 
-/** Changes a collection; another pipeline processes its documents again. @throws NOT_FOUND */
+/** Changes a collection; another pipeline processes its documents again. @throws NOT_FOUND, FUSION_UNPROVEN */
 const changeCollection =
   (db: Database, limits?: SourceLimits) =>
   (
@@ -224,6 +225,7 @@ const changeCollection =
   ): Promise<Outcome<ChangedCollection>> =>
     mutate(db, caller, async (tx) => {
       const before = await lockCollection(tx, caller.tenant, collectionId);
+      await requireFusionEvidence(tx, before, change);
       const { chunking, piiPolicy, ...columns } = change;
       const pipeline = {
         ...(before.pipeline as object),

@@ -7,7 +7,9 @@ import {
   evaluationPlanSchema,
   retrievalEvaluationWorkflowId,
   type Baseline,
+  type EvalSetDetail,
   type EvalSetView,
+  type EvalSplit,
   type EvaluateRetrievalInput,
   type EvaluationPlan,
   type NewEvalSet,
@@ -106,6 +108,25 @@ async function saveEvalSet(tx: Tx, caller: Caller, set: NewEvalSet): Promise<Cha
       resource: { type: 'retrieval-eval-set', id: evalSetId, digest },
       after: { collectionId, queries: queries.length },
     },
+  };
+}
+
+async function evalSetDetail(tx: Tx, evalSetId: string): Promise<EvalSetDetail> {
+  const row = await tx.retrievalEvalSet.findFirst({ where: { evalSetId } });
+  if (row === null) throw new PlatformError('NOT_FOUND', 'There is no such evaluation set.');
+  const splits = await tx.retrievalEvalQuery.groupBy({
+    by: ['split'],
+    where: { evalSetId },
+    _count: true,
+  });
+  const countOf = (split: EvalSplit) => splits.find((one) => one.split === split)?._count ?? 0;
+  const { name, digest, queryCount, createdBy, createdAt } = row;
+  return {
+    id: row.evalSetId as EvalSetDetail['id'],
+    collectionId: row.collectionId as EvalSetDetail['collectionId'],
+    ...{ name, digest, queryCount, createdBy, createdAt: createdAt.toISOString() },
+    splits: { fit: countOf('fit'), report: countOf('report') },
+    judgementCount: await tx.retrievalEvalJudgement.count({ where: { evalSetId } }),
   };
 }
 
@@ -232,6 +253,10 @@ export const createRetrievalStore = (db: Database) => ({
   /** Immutable once stored. */
   saveEvalSet: (caller: Caller, set: NewEvalSet): Promise<Outcome<EvalSetView>> =>
     mutate(db, caller, (tx) => saveEvalSet(tx, caller, set)),
+
+  /** @throws NOT_FOUND */
+  findEvalSet: (tenant: string, evalSetId: string): Promise<EvalSetDetail> =>
+    db.withTenant(tenant, (tx) => evalSetDetail(tx, evalSetId)),
 
   /** @throws NOT_FOUND, PURPOSE_DENIED, NOT_YET_INDEXED */
   startRetrievalEvaluation: (

@@ -20,7 +20,7 @@ export const patchCollection = (deps: EtlRouteDeps) =>
     params: z.strictObject({ id: collectionIdSchema }),
     body: changeCollectionSchema,
     response: { status: 200, schema: changedCollectionSchema, description: 'The collection.' },
-    problems: [],
+    problems: ['FUSION_UNPROVEN'],
     example: { params: { id: 'col_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, body: { alphaBp: 9000 } },
     handle: ({ caller, params, body }) => deps.changeCollection(caller, params.id, body),
   });

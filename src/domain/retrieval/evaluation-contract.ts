@@ -59,6 +59,18 @@ export const evalSetViewSchema = z
   .meta({ id: 'RetrievalEvalSet' });
 export type EvalSetView = z.infer<typeof evalSetViewSchema>;
 
+/** A set as it is read back: what it holds by number, never a query's text. */
+export const evalSetDetailSchema = evalSetViewSchema
+  .extend({
+    /** Queries by split. */
+    splits: z.object({ fit: z.int(), report: z.int() }),
+    judgementCount: z.int(),
+    createdBy: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'RetrievalEvalSetDetail' });
+export type EvalSetDetail = z.infer<typeof evalSetDetailSchema>;
+
 /** A query as it is stored: scrubbed, its text sealed. */
 interface SealedQuery {
   queryId: string;
