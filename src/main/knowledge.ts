@@ -91,6 +91,7 @@ export function createKnowledge(
     cipher,
     keyOf: (tenant) => secrets.documentIdKey(tenant),
     watchStart: (source) => watchSourceStart(source, limitsOf(parts.config).watch),
+    quarantined: parts.metrics.knowledge.etl.observe.quarantined,
   };
   const scrubber = createScrubbers(secrets);
   const embeddings = createEtlEmbeddings(parts);

@@ -122,6 +122,8 @@ export class LedgerWorld {
   readonly ledger: Ledger;
   readonly reads: ReturnType<typeof createEtlReads>;
   #batch = 0;
+  /** What the ledger itself put into quarantine. */
+  readonly quarantined: { stage: string; reason: string }[] = [];
 
   readonly database: TestDatabase;
   /** What the workers' side of the ledger is made of. */
@@ -130,7 +132,8 @@ export class LedgerWorld {
   constructor(database: TestDatabase) {
     this.database = database;
     const watchStart: LedgerParts['watchStart'] = (source) => watchSourceStart(source);
-    this.parts = { db: database.worker, cipher, keyOf, watchStart };
+    const quarantined = (of: { stage: string; reason: string }) => void this.quarantined.push(of);
+    this.parts = { db: database.worker, cipher, keyOf, watchStart, quarantined };
     this.ledger = createEtlLedger(this.parts);
     this.reads = createEtlReads({ ...this.parts, db: database.api });
   }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { ChangeRecord, ClaimedDocument } from '../../src/domain/etl/ledger.js';
 import { createRelayStore } from '../../src/adapters/postgres/events.js';
+import { quarantineReasons } from '../../src/domain/etl/gates.js';
 import { aclHash } from '../../src/domain/etl/fingerprints.js';
 import { building, LedgerWorld, live, only, push, sourceId } from './ledger-world.js';
 
@@ -350,10 +351,12 @@ test('claims go by priority, repeat within a batch, and five lost ones are poiso
   }
   expect(claimed.map(({ naturalKey }) => naturalKey)).toEqual(['slow']);
   const items = await world.database.asSuperuser(
-    `select reason, state from etl_quarantine_item where tenant_id = $1`,
+    `select stage, reason, state from etl_quarantine_item where tenant_id = $1`,
     [t],
   );
-  expect(items).toEqual([{ reason: 'poison', state: 'OPEN' }]);
+  expect(items).toEqual([{ stage: 'gate', reason: 'poison', state: 'OPEN' }]);
+  // It is counted like every other reason, under the labels that its series begins with.
+  expect(world.quarantined).toEqual([{ stage: quarantineReasons.poison.stage, reason: 'poison' }]);
 });
 
 test('a document that a gate of access stops is hidden until a later revision passes', async () => {

@@ -14,7 +14,7 @@ export interface BackfillSliceInput {
   maxDocuments: number;
 }
 
-type Deps = EtlDeps & ReembedDeps;
+type Deps = EtlDeps & Pick<ReembedDeps, 'backfills' | 'reembeds'>;
 
 /** @throws NOT_FOUND where the generation was dropped meanwhile */
 async function writeSlice(
@@ -33,11 +33,14 @@ async function writeSlice(
       ...{ docId, fence, rev, generationIds: [generationId] },
       unindexedRowIds: addRowIds.filter((rowId) => unindexed.has(rowId)),
     }));
+  const { stopped } = made;
+  if (stopped.length > 0)
+    await deps.backfills.quarantineLagging({ tenant, batchId, generationId, stopped });
   const committed = await deps.ledger.commit(tenant, batchId, ready);
   await deps.failpoint?.('etl.k9');
   return {
     written: committed.length,
-    stopped: made.stopped.length,
+    stopped: stopped.length,
     lost: ready.length - committed.length,
   };
 }
@@ -45,7 +48,7 @@ async function writeSlice(
 /**
  * Writes documents that a generation lacks, from their stored text: nothing is fetched or parsed. It claims like any
  * writer, so a document has one at a time. What the embedder has no vector for keeps lagging, and serving from the live
- * generation. A repeat goes on with what it holds.
+ * generation; an item in quarantine names it. A repeat goes on with what it holds.
  * @throws codes of embedder and store, NOT_FOUND
  */
 export const createBackfillSlice =

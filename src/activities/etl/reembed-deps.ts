@@ -5,7 +5,7 @@ import type { GenerationSpec } from '../../domain/etl/vector-sink.js';
 
 /** What re-embedding asks for besides what every writer does. */
 export interface ReembedDeps {
-  backfills: Pick<Ledger, 'claimLagging'>;
+  backfills: Pick<Ledger, 'claimLagging' | 'quarantineLagging'>;
   generations: LedgerGenerations;
   reembeds: ReembedLedger;
   fits: FitLedger;

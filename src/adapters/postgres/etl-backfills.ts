@@ -1,7 +1,10 @@
 import type { Ledger } from '../../domain/etl/ledger.js';
 import type { Query, SqlRow } from './database.js';
+import { lockHeld } from './etl-claim-ends.js';
+import { appendBatchAudit } from './etl-commits.js';
 import { writeIntents } from './etl-intents.js';
 import { loadStanding, type LedgerParts } from './etl-rows.js';
+import { newId } from './new-id.js';
 
 type Claim = Parameters<Ledger['claimLagging']>[0];
 
@@ -61,7 +64,56 @@ async function claimLagging(query: Query, claim: Claim): Promise<{ claimed: numb
   return { claimed: rows.length };
 }
 
+/** An item that says the same already is brought up to date: a slice tries its documents again and again. */
+const noteStops = `
+  with stopped as (
+    select i.*, d.source_id, d.collection_id, d.live_rev
+    from jsonb_to_recordset($3::jsonb) as i("docId" uuid, "itemId" text, stage text, reason text, evidence jsonb)
+    join etl_document d on d.tenant_id = $1 and d.doc_id = i."docId"),
+  known as (
+    update etl_quarantine_item q set state = 'OPEN', rev = s.live_rev, evidence = s.evidence, updated_at = now()
+    from stopped s where q.tenant_id = $1 and q.doc_id = s."docId" and q.state in ('OPEN', 'RETRIED')
+      and q.evidence->>'generationId' = $2 returning q.doc_id)
+  insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, rev, stage, reason, evidence, state)
+  select $1, s."itemId", s.source_id, s.collection_id, s."docId", s.live_rev, s.stage, s.reason, s.evidence, 'OPEN'
+  from stopped s where s."docId" not in (select doc_id from known) returning doc_id`;
+
+type StopLagging = Parameters<Ledger['quarantineLagging']>[0];
+
+/** @returns documents of which nothing of the kind was known */
+async function quarantineLagging(query: Query, of: StopLagging): Promise<Set<string>> {
+  const { tenant, batchId, generationId, stopped } = of;
+  const held = await lockHeld(query, of, stopped);
+  const rows = stopped
+    .filter(({ docId }) => held.has(docId))
+    .map(({ docId, stage, reason, evidence }) => ({
+      ...{ docId, stage, reason, itemId: newId('quarantineItem') },
+      evidence: { ...evidence, generationId },
+    }));
+  if (rows.length === 0) return new Set();
+  const opened = await query(noteStops, [tenant, generationId, JSON.stringify(rows)]);
+  const docIds = new Set(opened.map((row) => String(row.doc_id)));
+  const documents = rows
+    .filter(({ docId }) => docIds.has(docId))
+    .map(({ docId, stage, reason }) => ({ docId, stage, reason }));
+  if (documents.length > 0)
+    await appendBatchAudit(query, {
+      action: 'etl.quarantined',
+      resource: { type: 'batch', id: batchId },
+      after: { generationId, documents },
+    });
+  return docIds;
+}
+
 /** How a generation catches up (etl.md §5, W5). */
-export const createEtlBackfills = ({ db }: LedgerParts): Pick<Ledger, 'claimLagging'> => ({
+export const createEtlBackfills = ({
+  db,
+  quarantined,
+}: LedgerParts): Pick<Ledger, 'claimLagging' | 'quarantineLagging'> => ({
   claimLagging: (claim) => db.batch(claim.tenant, (query) => claimLagging(query, claim)),
+  quarantineLagging: async (of) => {
+    const opened = await db.batch(of.tenant, (query) => quarantineLagging(query, of));
+    for (const { docId, stage, reason } of of.stopped)
+      if (opened.has(docId)) quarantined?.({ stage, reason });
+  },
 });

@@ -1,3 +1,4 @@
+import { quarantineReasons } from '../../domain/etl/gates.js';
 import type {
   ChangeKind,
   ClaimedDocument,
@@ -35,8 +36,8 @@ const held = `
     on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = d.doc_id and e.state = 'CLAIMED'
   where d.tenant_id = $1 and d.claim_batch = $2 order by e.priority, e.seq, d.doc_id`;
 
-/** Frees claims that nobody renewed; a document that five writers were lost over is poison. */
-async function freeLapsed(query: Query, tenant: string, sourceId: string): Promise<void> {
+/** Frees claims that nobody renewed; a document that five writers were lost over is poison. @returns how many are */
+async function freeLapsed(query: Query, tenant: string, sourceId: string): Promise<number> {
   const freed = await query(
     `with lapsed as (
        select doc_id, claim_batch from etl_document
@@ -50,7 +51,7 @@ async function freeLapsed(query: Query, tenant: string, sourceId: string): Promi
      returning d.doc_id, d.collection_id, l.claim_batch, d.lost_claims = 0 as poison`,
     [tenant, sourceId, POISON_CLAIMS],
   );
-  if (freed.length === 0) return;
+  if (freed.length === 0) return 0;
   const rows = freed.map((row) => ({
     docId: row.doc_id,
     batchId: row.claim_batch,
@@ -66,10 +67,11 @@ async function freeLapsed(query: Query, tenant: string, sourceId: string): Promi
   );
   await query(
     `insert into etl_quarantine_item (tenant_id, item_id, source_id, collection_id, doc_id, stage, reason, evidence, state)
-     select $1, f."itemId", $2, f."collectionId", f."docId", 'claim', 'poison', jsonb_build_object('lostClaims', $4::int), 'OPEN'
+     select $1, f."itemId", $2, f."collectionId", f."docId", $5, 'poison', jsonb_build_object('lostClaims', $4::int), 'OPEN'
      from jsonb_to_recordset($3::jsonb) as f("docId" uuid, "collectionId" text, "itemId" text, poison boolean) where f.poison`,
-    [tenant, sourceId, JSON.stringify(rows), POISON_CLAIMS],
+    [tenant, sourceId, JSON.stringify(rows), POISON_CLAIMS, quarantineReasons.poison.stage],
   );
+  return rows.filter(({ poison }) => poison === true).length;
 }
 
 /** A pending change, as far as its order goes. */
@@ -301,6 +303,27 @@ export function generationOf(row: SqlRow): GenerationFacts {
   };
 }
 
+/** What the batch holds, newly claimed or still, with how many documents turned out to be poison. */
+async function claimRows(query: Query, claim: Claim) {
+  const { tenant, sourceId, batchId } = claim;
+  let poisoned = 0;
+  // An earlier try of this batch may still run somewhere: the higher fence refuses it.
+  const again = await query(
+    `update etl_document set fence = fence + 1, claim_until = now() + interval '15 minutes'
+     where tenant_id = $1 and claim_batch = $2 and source_id = $3 returning doc_id`,
+    [tenant, batchId, sourceId],
+  );
+  if (again.length === 0) {
+    poisoned = await freeLapsed(query, tenant, sourceId);
+    await claimDue(query, claim);
+  }
+  const rows = await bounded(query, held, [tenant, batchId]);
+  const docIds = rows.map((row) => String(row.doc_id));
+  const standing = await loadStanding(query, tenant, docIds);
+  const released = await loadReleased(query, tenant, docIds);
+  return { rows, standing, released, poisoned };
+}
+
 /** Sources, generations and claims (etl.md §5, §6). */
 export function createEtlClaims(
   parts: LedgerParts,
@@ -337,26 +360,12 @@ export function createEtlClaims(
         return rows.map(generationOf);
       }),
     claimBatch: async (claim) => {
-      const { tenant, sourceId, batchId } = claim;
-      const { rows, standing, released } = await db.batch(tenant, async (query) => {
-        // An earlier try of this batch may still run somewhere: the higher fence refuses it.
-        const again = await query(
-          `update etl_document set fence = fence + 1, claim_until = now() + interval '15 minutes'
-           where tenant_id = $1 and claim_batch = $2 and source_id = $3 returning doc_id`,
-          [tenant, batchId, sourceId],
-        );
-        if (again.length === 0) {
-          await freeLapsed(query, tenant, sourceId);
-          await claimDue(query, claim);
-        }
-        const found = await bounded(query, held, [tenant, batchId]);
-        const docIds = found.map((row) => String(row.doc_id));
-        return {
-          rows: found,
-          standing: await loadStanding(query, tenant, docIds),
-          released: await loadReleased(query, tenant, docIds),
-        };
-      });
+      const { tenant, batchId } = claim;
+      const { rows, standing, released, poisoned } = await db.batch(tenant, (query) =>
+        claimRows(query, claim),
+      );
+      for (let told = 0; told < poisoned; told++)
+        parts.quarantined?.({ stage: quarantineReasons.poison.stage, reason: 'poison' });
       return all(rows, (row) => {
         const of = standing.get(String(row.doc_id)) ?? { manifests: [], intents: [] };
         const open = released.get(String(row.doc_id)) ?? [];

@@ -160,6 +160,13 @@ const finishIntents = `
   from jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
   where i.tenant_id = $1 and i.doc_id = any ($3::uuid[]) and i.doc_id = x."docId" and i.generation_id = any (x.gens) and i.state = 'OPEN'`;
 
+/** What held up a generation does not any more. */
+const resolveLagging = `
+  update etl_quarantine_item q set state = 'RESOLVED', updated_at = now()
+  from jsonb_to_recordset($2::jsonb) as x("docId" uuid, gens text[])
+  where q.tenant_id = $1 and q.doc_id = any ($3::uuid[]) and q.doc_id = x."docId" and q.state in ('OPEN', 'RETRIED')
+    and q.evidence->>'generationId' = any (x.gens)`;
+
 const moveRevisions = `
   update etl_revision r set state = case when r.rev = x.rev then 'LIVE' else 'SUPERSEDED' end,
     superseded_at = case when r.rev = x.rev then null else now() end
@@ -241,6 +248,7 @@ async function commit(
     })),
   );
   await step(moveRevisions, moved);
+  await step(resolveLagging, caughtUp);
   const docIds = ready.map(({ docId }) => docId);
   await resolveStops(
     query,

@@ -79,7 +79,8 @@ const drop = (db: Database) => async (caller: Caller, generationId: string, reas
   const { tenant } = caller;
   await mutate(db, caller, async (tx) => {
     const [row] = await tx.$queryRaw<SqlRow[]>`
-      select state from etl_generation where tenant_id = ${tenant} and generation_id = ${generationId} for update`;
+      select state, collection_id from etl_generation
+      where tenant_id = ${tenant} and generation_id = ${generationId} for update`;
     if (row === undefined) throw new PlatformError('NOT_FOUND', 'There is no such generation.');
     if (row.state === 'LIVE')
       throw new PlatformError('GENERATION_BUILDING', 'The live generation cannot be dropped.');
@@ -89,6 +90,9 @@ const drop = (db: Database) => async (caller: Caller, generationId: string, reas
       where tenant_id = ${tenant} and generation_id = ${generationId}`;
     await tx.$executeRaw`delete from etl_manifest where tenant_id = ${tenant} and generation_id = ${generationId}`;
     await tx.$executeRaw`delete from etl_intent where tenant_id = ${tenant} and generation_id = ${generationId}`;
+    await tx.$executeRaw`update etl_quarantine_item set state = 'RESOLVED', updated_at = now()
+      where tenant_id = ${tenant} and collection_id = ${String(row.collection_id)} and state in ('OPEN', 'RETRIED')
+        and evidence->>'generationId' = ${generationId}`;
     await tx.$executeRaw`delete from etl_shard where tenant_id = ${tenant} and generation_id = ${generationId}`;
     return {
       status: 200,

@@ -23,6 +23,8 @@ export interface LedgerParts {
   keyOf: (tenant: string) => Promise<Secret>;
   /** How the watcher of a source is started where it does not run. */
   watchStart: (source: { tenant: string; sourceId: string; name: string }) => StartRequest;
+  /** Told, once it is committed, of each document that the ledger itself put into quarantine. */
+  quarantined?: ((of: { stage: string; reason: string }) => void) | undefined;
 }
 
 /** The sealed columns of the ledger. */

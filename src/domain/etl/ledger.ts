@@ -348,6 +348,17 @@ export interface Ledger {
     maxDocuments: number;
   }) => Promise<{ claimed: number }>;
   /**
+   * Says which documents hold up a generation that catches up: an item with the generation in its evidence, one however
+   * often it is tried. Their live revision is what it was, not stale. The item is resolved once the generation has the
+   * document, or is dropped.
+   */
+  quarantineLagging: (of: {
+    tenant: string;
+    batchId: string;
+    generationId: string;
+    stopped: readonly Stopped[];
+  }) => Promise<void>;
+  /**
    * Which of these documents are committed at `rev` in this generation with nothing in doubt, with the rows that the
    * store has to hold of them.
    */
