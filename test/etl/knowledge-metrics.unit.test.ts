@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createHealthLoop } from '../../src/activities/etl/health-loop.js';
 import { observeEtl, type EtlDeps } from '../../src/activities/etl/index.js';
 import type { KnowledgeHealth } from '../../src/domain/etl/knowledge-health.js';
@@ -167,4 +168,20 @@ it('gauges sum what counts over tenants, keep the worst of what is measured, and
     stop.abort();
     await ended;
   }
+});
+
+it('every metric of knowledge is explained where operators look, with the alert that watches it', async () => {
+  const names = (await createMetrics().registry.getMetricsAsJSON())
+    .map(({ name }) => name)
+    .filter((name) => /^anneal_(etl|retrieval)_/.test(name))
+    .sort();
+  const page = await readFile(new URL('../../docs/operating.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `(anneal_(?:etl|retrieval)_\w+)`.*\| ([\w–]+) +\|$/gm)];
+  expect(rows.map(([, name]) => name).sort()).toEqual(names);
+  const rules = await readFile(
+    new URL('../../deploy/prometheus/knowledge-alerts.yaml', import.meta.url),
+    'utf8',
+  );
+  const alerts = [...rules.matchAll(/alert: (\w+)/g)].map(([, alert]) => alert);
+  expect(new Set(rows.map(([, , alert]) => alert))).toEqual(new Set([...alerts, '–']));
 });
