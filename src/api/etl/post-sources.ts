@@ -23,6 +23,15 @@ async function checkedConfig(deps: EtlRouteDeps, input: CreateSource): Promise<C
       code: 'not_scanned',
       detail: 'this kind is never scanned',
     });
+  // What a pull source reads is never stored; what is pushed is shared by its digest and read again by another pipeline.
+  if (input.retainRaw !== undefined && input.retainRaw === isPullKind(input.kind))
+    errors.push({
+      pointer: '/retainRaw',
+      code: 'unsupported',
+      detail: input.retainRaw
+        ? 'the bytes of this kind stay where they are read'
+        : 'pushed bytes are kept: they cannot be read again',
+    });
   if (!parsed.success || errors.length > 0)
     throw new PlatformError(
       'SOURCE_CONFIG_INVALID',

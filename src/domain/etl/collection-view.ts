@@ -237,8 +237,10 @@ export const createSourceSchema = z.strictObject({
   schedule: z.strictObject({ everyMs: everyMsSchema }).nullable().optional(),
   acl: aclSchema.default([]),
   erasureMode: z.enum(['delete', 'redact']).default('delete'),
-  /** Push sources keep their bytes unless told otherwise: they cannot be read again. */
-  retainRaw: z.boolean().optional(),
+  retainRaw: z.boolean().optional().meta({
+    description:
+      'True for kinds that are pushed, whose bytes cannot be read again, false for folders; anything else is refused.',
+  }),
   deleteGuardBp: bpSchema.default(2_000),
 });
 export type CreateSource = z.infer<typeof createSourceSchema>;
