@@ -26,14 +26,21 @@ function assertUnambiguous(routes: Route[]): void {
   }
 }
 
-/** A path that is there answers other methods with those that it takes. */
-function refuseOtherMethods(app: express.Express, routes: Route[]): void {
-  const byPath = Map.groupBy(routes, ({ spec }) => expressPath(spec.path));
-  const ordered = [...byPath].sort(([a], [b]) => b.length - a.length);
-  for (const [path, own] of ordered) {
+/**
+ * Each path with all its methods, and a refusal that names them for every other one. Literal segments before parameters and
+ * longer paths before shorter ones, so that `{id}` swallows neither a literal nor a verb behind it.
+ */
+function register(app: express.Express, routes: Route[], deps: EdgeDeps): void {
+  const parameters = (path: string): number => path.split('{').length;
+  const byPath = [...Map.groupBy(routes, ({ spec }) => spec.path)].sort(
+    ([a], [b]) => parameters(a) - parameters(b) || b.length - a.length,
+  );
+  for (const [path, own] of byPath) {
+    const at = expressPath(path);
+    for (const route of own) app[route.spec.method](at, serveRoute(route, deps));
     const methods = own.map(({ spec }) => spec.method.toUpperCase());
     const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ');
-    app.all(path, (_request, response) => {
+    app.all(at, (_request, response) => {
       response.set('Allow', allowed);
       throw new PlatformError('METHOD_NOT_ALLOWED', `This path takes ${allowed}.`);
     });
@@ -58,11 +65,7 @@ export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
     response.set({ 'Cache-Control': 'private, no-store', Vary: 'Authorization' });
     next();
   });
-  // Literal paths before parameters, so that `{id}` never swallows a longer literal.
-  const ordered = [...routes].sort((a, b) => b.spec.path.length - a.spec.path.length);
-  for (const route of ordered)
-    app[route.spec.method](expressPath(route.spec.path), serveRoute(route, deps));
-  refuseOtherMethods(app, routes);
+  register(app, routes, deps);
   app.use((_request, _response) => {
     throw new PlatformError('NOT_FOUND', 'There is no such route; /openapi.json lists them all.');
   });

@@ -59,14 +59,21 @@ const headers = {
     .meta({ description: '`wait=n`: up to n ≤ 30 seconds for the result.' }),
 };
 
-function operationOf(route: Route): ZodOpenApiOperationObject {
+/** Results and problems of a route by status. */
+function responsesOf(route: Route): NonNullable<ZodOpenApiOperationObject['responses']> {
   const { spec } = route;
-  const responses: ZodOpenApiOperationObject['responses'] = {
+  const responses: NonNullable<ZodOpenApiOperationObject['responses']> = {
     [spec.response.status]: {
       description: spec.response.description,
       content: { 'application/json': { schema: spec.response.schema } },
     },
   };
+  const { other } = spec.response;
+  if (other !== undefined)
+    responses[`${other.status}` as '200'] = {
+      description: other.description,
+      content: { 'application/json': { schema: spec.response.schema } },
+    };
   for (const [status, codes] of [...problemsOf(route)].sort(([a], [b]) => a - b)) {
     responses[`${status}` as '400'] = {
       description: codes.join(', '),
@@ -79,6 +86,12 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
       content: { 'application/json': { schema: z.looseObject({}) } },
     };
   }
+  return responses;
+}
+
+function operationOf(route: Route): ZodOpenApiOperationObject {
+  const { spec } = route;
+  const responses = responsesOf(route);
   const parameters = {
     ...(spec.params === undefined ? {} : { path: spec.params as z.ZodObject }),
     ...(spec.query === undefined ? {} : { query: spec.query as z.ZodObject }),

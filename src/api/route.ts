@@ -101,7 +101,13 @@ interface RouteFacts<
   /** How long a JSON body may take to its last byte; 30 s unless named. */
   bodyDeadlineMs?: number;
   /** Success status and body. */
-  response: { status: number; schema: R; description: string };
+  response: {
+    status: number;
+    schema: R;
+    description: string;
+    /** Another status with the same body. */
+    other?: { status: number; description: string };
+  };
   /** Codes this route can answer beyond those that every route can. */
   problems: ErrorCode[];
   /** Shown by `--help` and in the OpenAPI document. */

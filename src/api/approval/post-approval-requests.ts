@@ -3,6 +3,7 @@ import { requestApprovalSchema, type RequestApproval } from '../../domain/approv
 import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import { nameSchema } from '../../domain/ids.js';
+import { versionNumberSchema } from '../../domain/registry/contract.js';
 import { completePlan, releasePlanSchema } from '../../domain/release/contract.js';
 import { planDigest } from '../../domain/release/plan-digest.js';
 import { fieldErrors } from '../problem.js';
@@ -37,7 +38,7 @@ export const postApprovalRequests = (deps: PostApprovalRequestsDeps) =>
     operation: 'approvals.request',
     summary: 'Request an approval of a version',
     permission: 'approval:request',
-    params: z.object({ model: nameSchema, version: z.coerce.number().int().min(1) }),
+    params: z.object({ model: nameSchema, version: versionNumberSchema }),
     body: requestApprovalSchema,
     response: { status: 202, schema: startedSchema, description: 'People can decide now.' },
     problems: ['NOT_APPROVABLE', 'RUN_IN_PROGRESS', 'VERSION_NOT_RELEASABLE'],

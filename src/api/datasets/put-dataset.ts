@@ -15,7 +15,12 @@ export const putDataset = (deps: DatasetsRouteDeps) =>
     permission: 'datasets:write',
     params: z.strictObject({ name: nameSchema }),
     body: putDatasetSchema,
-    response: { status: 200, schema: datasetViewSchema, description: 'The data set.' },
+    response: {
+      status: 200,
+      schema: datasetViewSchema,
+      description: 'The data set.',
+      other: { status: 201, description: 'The new data set.' },
+    },
     problems: ['ILLEGAL_TRANSITION'],
     example: {
       params: { name: 'loans' },

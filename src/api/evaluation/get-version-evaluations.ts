@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { evaluationViewSchema, type EvaluationView } from '../../domain/evaluation/contract.js';
 import { nameSchema } from '../../domain/ids.js';
+import { versionNumberSchema } from '../../domain/registry/contract.js';
 import { pageOf, pageQuery, readPage, writePage, type Page } from '../paging.js';
 import { route } from '../route.js';
 
@@ -20,7 +21,7 @@ export const getVersionEvaluations = (deps: GetVersionEvaluationsDeps) =>
     operation: 'evaluations.list',
     summary: 'List the evaluations of a version',
     permission: 'evaluation:read',
-    params: z.object({ model: nameSchema, version: z.coerce.number().int().min(1) }),
+    params: z.object({ model: nameSchema, version: versionNumberSchema }),
     query: z.strictObject(pageQuery),
     response: { status: 200, schema: pageOf(evaluationViewSchema), description: 'One page.' },
     problems: ['CURSOR_INVALID'],

@@ -7,6 +7,7 @@ import {
 } from '../../domain/evaluation/contract.js';
 import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import { nameSchema } from '../../domain/ids.js';
+import { versionNumberSchema } from '../../domain/registry/contract.js';
 import { route } from '../route.js';
 import { started, startedSchema, type Links } from '../started.js';
 import { waitUntil } from '../wait-until.js';
@@ -28,7 +29,7 @@ export const postVersionEvaluations = (deps: PostVersionEvaluationsDeps) =>
     operation: 'evaluations.create',
     summary: 'Evaluate a version',
     permission: 'evaluation:run',
-    params: z.object({ model: nameSchema, version: z.coerce.number().int().min(1) }),
+    params: z.object({ model: nameSchema, version: versionNumberSchema }),
     body: startEvaluationSchema,
     response: { status: 202, schema: startedSchema, description: 'The evaluation is queued.' },
     problems: ['SNAPSHOT_NOT_LIVE', 'FEATURE_UNKNOWN', 'POLICY_UNKNOWN', 'VERSION_NOT_RELEASABLE'],

@@ -14,7 +14,12 @@ export const postFeedback = (deps: FeedbackRouteDeps) =>
       'All entries are kept; the label that counts is the reviewer’s before the system’s before a user’s, then the latest.',
     permission: 'feedback:write',
     body: feedbackRequestSchema,
-    response: { status: 201, schema: feedbackSchema, description: 'The entry.' },
+    response: {
+      status: 201,
+      schema: feedbackSchema,
+      description: 'The entry.',
+      other: { status: 200, description: 'An entry that was there already.' },
+    },
     problems: ['FEEDBACK_TYPE_INVALID'],
     example: {
       body: {

@@ -16,7 +16,12 @@ export const putModel = (deps: RegistryRouteDeps) =>
     permission: 'registry:register',
     params: z.strictObject({ model: nameSchema }),
     body: registerModelSchema,
-    response: { status: 200, schema: modelViewSchema, description: 'The model.' },
+    response: {
+      status: 200,
+      schema: modelViewSchema,
+      description: 'The model.',
+      other: { status: 201, description: 'The new model.' },
+    },
     problems: ['ILLEGAL_TRANSITION', 'ALREADY_EXISTS', 'POLICY_UNKNOWN'],
     example: {
       params: { model: 'credit' },

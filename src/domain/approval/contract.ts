@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { digestSchema, envSchema, evaluationIdSchema, nameSchema, shadowIdSchema } from '../ids.js';
+import { versionSchema } from '../registry/contract.js';
 import { DAY_MS, MINUTE_MS } from '../units.js';
 
 /**
@@ -62,7 +63,7 @@ export type DecideApproval = z.infer<typeof decideApprovalSchema>;
 /** The parts that an approval is bound to; a change of any of them makes another digest. */
 const approvalSubjectSchema = z.object({
   model: nameSchema,
-  version: z.int().min(1),
+  version: versionSchema,
   env: envSchema,
   artifactDigest: digestSchema,
   contractDigest: digestSchema,

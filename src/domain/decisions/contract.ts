@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { nameSchema, type Env } from '../ids.js';
+import { versionNumberSchema } from '../registry/contract.js';
 import { inferenceStates, type InferenceState } from '../inference/contract.js';
 
 /** One attempt as the decision row tells it. */
@@ -124,8 +125,8 @@ export const decisionFilterShape = {
     .regex(/^p\d{1,9}_[a-z2-7]{26}$/)
     .optional(),
   target: nameSchema.optional().meta({ description: 'The model.' }),
-  version: z.coerce.number().int().min(1).optional(),
-  epoch: z.coerce.number().int().min(0).optional(),
+  version: versionNumberSchema.optional(),
+  epoch: z.coerce.number().int().min(0).max(2_147_483_647).optional(),
   state: z.enum(inferenceStates).optional(),
   from: z.iso.datetime().optional(),
   to: z.iso.datetime().optional(),

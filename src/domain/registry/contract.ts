@@ -161,5 +161,10 @@ export const versionViewSchema = versionSummarySchema
   .meta({ id: 'ModelVersion' });
 export type VersionView = z.infer<typeof versionViewSchema>;
 
-/** Version number in a path. */
-export const versionNumberSchema = z.coerce.number().int().min(1).max(2_147_483_647);
+const MAX_VERSION = 2_147_483_647;
+
+/** A version as a body names it. */
+export const versionSchema = z.int().min(1).max(MAX_VERSION);
+
+/** A version as a path or a query names it. */
+export const versionNumberSchema = z.coerce.number().int().min(1).max(MAX_VERSION);

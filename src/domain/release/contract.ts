@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { approvalIdSchema, type Env } from '../ids.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, WHOLE_BP } from '../units.js';
+import { versionSchema } from '../registry/contract.js';
 import type { WaitingOn } from '../search-attributes.js';
 import type { Interval } from '../evaluation/intervals.js';
 import { shadowBoundsSchema } from './shadow-verdict.js';
@@ -169,7 +170,7 @@ export const completePlan = (plan: z.infer<typeof releasePlanSchema>): ReleasePl
 /** `POST /v1/models/{model}/envs/{env}/releases`: the approved plan, and what it releases. */
 export const startReleaseSchema = z.strictObject({
   ...planShape,
-  version: z.int().min(1),
+  version: versionSchema,
   approvalId: approvalIdSchema,
   /** Rolls a running release back first, then starts. */
   supersede: z.boolean().default(false),
@@ -178,7 +179,7 @@ export const startReleaseSchema = z.strictObject({
 
 /** `POST …/rollbacks`. */
 export const rollBackSchema = z.strictObject({
-  toVersion: z.int().min(1).optional(),
+  toVersion: versionSchema.optional(),
   reason: reasonText,
   incidentId: z.string().max(63).optional(),
 });
@@ -196,7 +197,7 @@ const killScopeSchema = z.discriminatedUnion('level', [
   z.strictObject({
     level: z.literal('version'),
     model: z.string().max(63),
-    version: z.int().min(1),
+    version: versionSchema,
   }),
 ]);
 export const killModes = ['fallback', 'fail_closed'] as const;

@@ -116,7 +116,7 @@ export const verifyCitationsSchema = z.strictObject({
     .array(
       z.object({
         documentId: documentIdSchema,
-        revision: z.int().min(1),
+        revision: z.int().min(1).max(2_147_483_647),
         start: z.int().min(0),
         end: z.int().min(1),
         textSha256: textSha256Schema,

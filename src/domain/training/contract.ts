@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { fieldNameSchema } from '../datasets/field.js';
 import { digestSchema, trainingRunIdSchema } from '../ids.js';
+import { versionSchema } from '../registry/contract.js';
 import { labelValueSchema, purposeSchema } from '../registry/contract.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../units.js';
 import { splitPlanSchema } from './split-plan.js';
@@ -96,7 +97,7 @@ export const startTrainingSchema = z.strictObject({
   codeRef: codeRefSchema.optional(),
   resources: resourcesSchema.optional(),
   budget: trainingBudgetSchema,
-  parentVersion: z.int().min(1).optional(),
+  parentVersion: versionSchema.optional(),
   reason: z
     .literal('manual', { error: 'other reasons belong to the platform’s own workflows' })
     .default('manual'),
