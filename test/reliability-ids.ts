@@ -7,3 +7,9 @@ export const reliabilityIds: readonly string[] = [
   ...['F1', 'F3', 'F4', 'F5', 'F7'],
   ...['I1', 'I2', 'I3', 'I4', 'I6', 'I9'],
 ];
+
+/** Guarantees and invariants of documents that are followed; each tags at least one test title, as `[G1]` or `[W1, W2]`. */
+export const knowledgeIds: readonly string[] = [
+  ...['G1', 'G2', 'G3', 'G4', 'G5', 'G6', 'G7', 'G8'],
+  ...['W1', 'W2', 'W3', 'W4', 'W5'],
+];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { environmentSchema } from '../src/environment.js';
 import { errorTable } from '../src/domain/errors.js';
 import { searchAttributes } from '../src/domain/search-attributes.js';
-import { reliabilityIds } from './reliability-ids.js';
+import { knowledgeIds, reliabilityIds } from './reliability-ids.js';
 import { sizeProfile } from './support/size-profile.js';
 import {
   exportsOf,
@@ -180,16 +180,17 @@ describe('promises kept elsewhere', () => {
 
   it('tags of test titles are read from every form of a test', () => {
     const file = planted(
-      "it('[D1] a', f); test.each([1])('[F2, I3] %s', f); describe(`[D4] ${b}`, f); say('[D5]');",
+      "it('[D1] a', f); test.each([1])('[F2, I3] %s', f); describe(`[D4] ${b}`, f); say('[D5]'); it('[G1][W2] c', f);",
     );
-    expect(taggedIds(testTitles(file))).toEqual(['D1', 'F2', 'I3', 'D4']);
+    expect(taggedIds(testTitles(file))).toEqual(['D1', 'F2', 'I3', 'D4', 'G1', 'W2']);
   });
 
-  it('the reliability ids in test titles are those of test/reliability-ids.ts', () => {
+  it('the ids in test titles are those of test/reliability-ids.ts, and none is without a test', () => {
     const own = tests.filter(
       ({ path }) => path.endsWith('.test.ts') && !path.startsWith('test/tidy'),
     );
-    expect(taggedIds(own.flatMap(testTitles)).sort()).toEqual([...reliabilityIds].sort());
+    const known = [...reliabilityIds, ...knowledgeIds].sort();
+    expect(taggedIds(own.flatMap(testTitles)).sort()).toEqual(known);
   });
 });
 

@@ -52,7 +52,7 @@ const audits = async (t: string, action: string) =>
     )
   ).length;
 
-test('W4: with its documents, a source hides them in the accepting transaction; rows follow, then it has ended', async () => {
+test('[W4] with its documents, a source hides them in the accepting transaction; rows follow, then it has ended', async () => {
   const t = await tenant();
   // One that waits to be read anew, one that was never read, one that is being written.
   world.put(t, 'a', 'a anew');
@@ -171,7 +171,7 @@ test('the looks of the watcher take a source to its end: they record, and end it
   expect(await stateOf(t)).toBe('DELETED');
 });
 
-test('G3: what is committed before its page is recorded shows nothing, neither to a search nor to a citation', async () => {
+test('[G3] what is committed before its page is recorded shows nothing, neither to a search nor to a citation', async () => {
   const t = await tenant();
   world.put(t, 'a', 'a anew');
   await world.tell(t, 'a');

@@ -35,7 +35,7 @@ test('a document that vanished before it was first read holds up nothing, and co
   expect(await document(t)).toMatchObject({ claim_batch: null, deleted: false });
 });
 
-test('G6: that a live document cannot be found proves nothing', async () => {
+test('[G6] that a live document cannot be found proves nothing', async () => {
   const t = await tenant();
   await world.put(t, { 'a.txt': about('locks') });
   await world.run(t);
@@ -45,7 +45,7 @@ test('G6: that a live document cannot be found proves nothing', async () => {
   expect(await world.rowsOf(t, 'vectors')).toHaveLength(1);
 });
 
-test('G3: what a deletion has hidden stays hidden although somebody said it was back, and its rows go', async () => {
+test('[G3] what a deletion has hidden stays hidden although somebody said it was back, and its rows go', async () => {
   const t = await tenant();
   await world.put(t, { 'a.txt': about('locks') });
   await world.run(t);

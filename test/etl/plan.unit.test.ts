@@ -60,7 +60,7 @@ const history = fc.record({
   zombies: fc.array(fc.nat(), { maxLength: 30 }),
 });
 
-test('W1, W2: after the last commit, readers find exactly its text, whatever crashed and whoever comes late', () => {
+test('[W1, W2] after the last commit, readers find exactly its text, whatever crashed and whoever comes late', () => {
   fc.assert(
     fc.property(history, ({ attempts, last, zombies }) => {
       const model = new Model();

@@ -160,7 +160,7 @@ test('what is committed while the store is read is not taken for missing', async
   expect(await compare(t)).toEqual({ rows: 5, ...clean });
 });
 
-test('W1: rows are written again under a claim, and what changed meanwhile comes after', async () => {
+test('[W1] rows are written again under a claim, and what changed meanwhile comes after', async () => {
   const t = await tenant();
   const gone = rowWith(t, 'first of a');
   world.sink(t).rows.delete(gone);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-test('W5: what has no vector in the live generation keeps its rows in the one that is built', async () => {
+test('[W5] what has no vector in the live generation keeps its rows in the one that is built', async () => {
   const t = 'stopped';
   await world.seed(t);
   await world.put(t, { 'a.txt': 'The turbine of the harbour is described here.' });

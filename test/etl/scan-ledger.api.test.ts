@@ -86,7 +86,7 @@ test('the watcher of a source is woken once until it has looked', async () => {
   expect(await wakes()).toHaveLength(2);
 });
 
-test('G6: a listing with a gap deletes nothing, however complete its later pages are', async () => {
+test('[G6] a listing with a gap deletes nothing, however complete its later pages are', async () => {
   const t = await indexed('a', 'b', 'c');
   const before = await lastComplete(t);
   world.put(t, 'd', 'text of d');
@@ -105,7 +105,7 @@ test('G6: a listing with a gap deletes nothing, however complete its later pages
   expect(await lastComplete(t)).toEqual(before);
 });
 
-test('G6: a scan that failed, or did not reach the end, deletes nothing', async () => {
+test('[G6] a scan that failed, or did not reach the end, deletes nothing', async () => {
   const t = await indexed('a', 'b');
   const failed = await world.begin(t);
   await world.page(t, failed, { entries: [], cursor: '1' });

@@ -46,7 +46,7 @@ test('a foreign tenant sees nothing and claims nothing', async () => {
   );
 });
 
-test('W5: a flip waits for every document, moves by the epoch and leaves the old generation held', async () => {
+test('[W5] a flip waits for every document, moves by the epoch and leaves the old generation held', async () => {
   const t = await tenant();
   const { flipGeneration, dropGeneration, laggingDocuments } = createEtlGenerations({
     db: world.database.worker,

@@ -107,7 +107,7 @@ test('a released document passes its gate for the very same bytes, once; a reaso
   ).rejects.toMatchObject({ code: 'NOT_RELEASABLE' });
 });
 
-test('W5: a sampled commit whose rows the store lost is counted and starts one reconcile; a whole store starts none', async () => {
+test('[W5] a sampled commit whose rows the store lost is counted and starts one reconcile; a whole store starts none', async () => {
   const t = await tenant();
   const reconciles = () =>
     world.rows(t, `select state, requested_by from etl_reconcile where tenant_id = $tenant`);

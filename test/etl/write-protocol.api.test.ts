@@ -27,7 +27,7 @@ const next = <T>(stream: Iterator<T>): T => {
   return value;
 };
 
-test('G3, W4: a deletion hides and a narrowed access holds in the transaction that records them', async () => {
+test('[G3, W4] a deletion hides and a narrowed access holds in the transaction that records them', async () => {
   const t = await tenant();
   await world.record(t, push('a', 1, 'one'), push('b', 2, 'two'));
   await world.drain(t);
@@ -45,7 +45,7 @@ test('G3, W4: a deletion hides and a narrowed access holds in the transaction th
   expect(world.sink(t).rows.size).toBe(1);
 });
 
-test('W4: what is recorded while a revision is on its way still holds after its commit', async () => {
+test('[W4] what is recorded while a revision is on its way still holds after its commit', async () => {
   const t = await tenant();
   await world.record(t, push('a', 1, 'one'), push('b', 2, 'two'));
   const { batchId, documents } = await world.claim(t);
@@ -57,7 +57,7 @@ test('W4: what is recorded while a revision is on its way still holds after its 
   expect(await world.texts(t)).toEqual([]);
 });
 
-test('G2: a document is read at one revision, before, during and after its write', async () => {
+test('[G2] a document is read at one revision, before, during and after its write', async () => {
   const t = await tenant();
   await world.record(t, push('a', 1, 'one\n\ntwo'));
   await world.drain(t);
@@ -143,7 +143,7 @@ test('a writer whose fence is stale records, commits and quarantines nothing', a
   expect(await world.texts(t)).toEqual(['one']);
 });
 
-test('W1, W2: an edit after a crash replaces all that was in doubt, and a late writer disturbs nobody', async () => {
+test('[W1, W2] an edit after a crash replaces all that was in doubt, and a late writer disturbs nobody', async () => {
   const t = await tenant();
   await world.record(t, push('a', 1, 'one\n\ntwo'));
   await world.drain(t);
@@ -187,7 +187,7 @@ test('a settlement as unchanged is refused while a later revision is in doubt', 
   expect(await world.texts(t)).toEqual(['one']);
 });
 
-test('W5: a generation that is not live blocks nobody and catches up afterwards', async () => {
+test('[W5] a generation that is not live blocks nobody and catches up afterwards', async () => {
   const t = await tenant();
   await world.addGeneration(t, building, 'BUILDING');
   await world.record(t, push('a', 1, 'one'), push('b', 2, 'two'));
@@ -227,7 +227,7 @@ test('a redelivery collapses and a lower seq is superseded, also when it is a de
   expect(states.map(({ state }) => state)).toEqual(['SUPERSEDED', 'SUPERSEDED', 'APPLIED']);
 });
 
-test('G5: order, repetition and size of batches do not change the result', async () => {
+test('[G5] order, repetition and size of batches do not change the result', async () => {
   const change = fc.record({
     key: fc.constantFrom('a', 'b', 'c'),
     text: fc.option(fc.array(fc.constantFrom('p', 'q', 'r', 's'), { minLength: 1, maxLength: 4 })),
@@ -263,7 +263,7 @@ test('G5: order, repetition and size of batches do not change the result', async
   );
 });
 
-test('W3: whatever a store yields, late, twice, too much or with an old access, readers see the ledger and no more', async () => {
+test('[W3] whatever a store yields, late, twice, too much or with an old access, readers see the ledger and no more', async () => {
   const step = fc.record({
     key: fc.constantFrom('a', 'b', 'c'),
     what: fc.constantFrom('text', 'text', 'text', 'acl', 'delete', 'crash'),

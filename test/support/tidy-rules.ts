@@ -215,11 +215,11 @@ export function testTitles(file: SourceFile): string[] {
   return titles;
 }
 
-/** The reliability ids that titles carry: `[D26]`, `[F3, I2]`. */
+/** The ids that titles carry: of reliability `[D26]`, `[F3, I2]`, of knowledge `[G1]`, `[W1, W2]`. */
 export const taggedIds = (titles: string[]): string[] => [
   ...new Set(
     titles.flatMap((title) =>
-      [...title.matchAll(/\[([DFI]\d+(?:,\s*[DFI]\d+)*)\]/g)].flatMap(([, ids]) =>
+      [...title.matchAll(/\[([DFIGW]\d+(?:,\s*[DFIGW]\d+)*)\]/g)].flatMap(([, ids]) =>
         (ids ?? '').split(/,\s*/),
       ),
     ),
