@@ -154,3 +154,20 @@ test('prefixes go before texts by kind, dimensions with the request where they a
   await plain.embedder.embed(['a key'], 'query', signal);
   expect(plain.bodies[0]).not.toHaveProperty('dimensions');
 });
+
+test('what was paid for under the old revision is paid for again under the new one, each once', async () => {
+  const deps = {
+    embeddings: createEtlEmbeddings({ db: database.worker }),
+    failpoint: async () => undefined,
+  };
+  const task = { textHash: 'drifted', text: 'a key is rotated' };
+  const paid = async (revision: string) => {
+    const { embedder, sent } = await configured({ ANNEAL_EMBEDDING_REVISION: revision });
+    const of = { tenant: 'revisions', embedder, signal, note: () => undefined };
+    await embedTexts(deps, of, [task]);
+    await embedTexts(deps, of, [task]);
+    return sent;
+  };
+  expect(await paid('before')).toEqual([1]);
+  expect(await paid('after')).toEqual([1]);
+});
