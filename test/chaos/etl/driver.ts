@@ -207,7 +207,7 @@ serveCalls({
     for (let at = 0; at < documents; at++) await apply(random, newDocument(random));
     await scan();
   },
-  /** Edits some documents, adds one now and then, and has the folder scanned. Answers how many were touched. */
+  /** Edits some documents and adds one now and then. Answers how many were touched. */
   edit: async ({ round, documents, sure }: EditOrder) => {
     const random = createRandom(setup.seed, `edit ${round}`);
     touched = [];
@@ -216,7 +216,6 @@ serveCalls({
         sure !== undefined && at < sure.first ? sureChanges(random, sure) : anyChanges(random);
       for (const change of changes) await apply(random, change);
     }
-    await scan();
     return touched.length;
   },
   /** Edits what the last edits touched: the source has moved on when the retry looks. The scan waits for a worker. */

@@ -47,7 +47,7 @@ async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault;
   const armed =
     killAt === undefined ? undefined : stack.supervisor.arm(killAt, { withinMs: 15_000 });
   const order: EditOrder = { round, documents: EDITS, sure };
-  const editing = world.driver.call('edit', order);
+  const editing = world.driver.call('edit', order).then(() => world.driver.call('scan'));
   const hit = await armed?.hit;
   await hit?.process.kill();
   await editing;
