@@ -1,3 +1,5 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { openDatabase } from '../../src/adapters/postgres/database.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
 
@@ -40,3 +42,43 @@ it('[F3] a process that stands still in a transaction loses its session; whoever
   waited.resolve();
   await refused;
 }, 40_000);
+
+/** A message of Postgres: its kind and what it holds. */
+function message(kind: string, body: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.write(kind, 0);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+it('[F5] sessions that end as they begin fail their statements, not the process', async () => {
+  // All in one packet: welcome, ready, and the end of the session.
+  const fatal = 'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0';
+  const session = Buffer.concat([
+    message('R', Buffer.alloc(4)),
+    message('Z', Buffer.from('I')),
+    message('E', Buffer.from(fatal)),
+  ]);
+  let sessions = 0;
+  const server = createServer((socket) => {
+    sessions += 1;
+    socket.on('error', () => undefined).once('data', () => socket.end(session));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const ending = openDatabase({
+    url: `postgresql://nobody@127.0.0.1:${port}/none`,
+    ...{ poolSize: 2, applicationName: 'anneal-test' },
+  });
+  const refused = { code: 'STORE_UNAVAILABLE' };
+  await expect(ending.batch('default', (query) => query('select 1'))).rejects.toMatchObject(
+    refused,
+  );
+  await expect(ending.withTenant('default', (tx) => tx.etlSource.count())).rejects.toMatchObject(
+    refused,
+  );
+  await expect(ending.call('select 1', [])).rejects.toMatchObject(refused);
+  expect(sessions).toBeGreaterThanOrEqual(3);
+  await ending.close();
+  await new Promise((resolve) => server.close(resolve));
+});

@@ -154,6 +154,18 @@ const createBatch =
 /** A process that stands still in a transaction holds locks that everyone waits for: its session ends first. */
 const IDLE_MS = 10_000;
 
+/**
+ * A pool whose connections may be lost at any moment: a lost one is replaced at the next use. The listeners are there from
+ * the first byte, because the end of a session that has just begun reaches whoever asked for it too late, and an error
+ * without a listener would end the process.
+ */
+function openPool(config: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool(config);
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => void client.on('error', () => undefined));
+  return pool;
+}
+
 /** Opens the database as one role. */
 export function openDatabase(options: OpenOptions): Database {
   const { patienceMs = 5_000 } = options;
@@ -164,12 +176,11 @@ export function openDatabase(options: OpenOptions): Database {
     connectionTimeoutMillis: patienceMs,
     idle_in_transaction_session_timeout: IDLE_MS,
   };
-  const pool = new pg.Pool(config);
-  // A lost idle connection is replaced at the next use; without a listener it would end the process.
-  pool.on('error', () => undefined);
+  const pool = openPool(config);
+  const prismaPool = openPool(config);
   const inTenant = new AsyncLocalStorage<string>();
   const prisma = new PrismaClient({
-    adapter: new PrismaPg(config, { onPoolError: () => undefined }),
+    adapter: new PrismaPg(prismaPool),
   }).$extends({
     query: {
       $allOperations: ({ args, query }) => {
@@ -222,7 +233,8 @@ export function openDatabase(options: OpenOptions): Database {
       (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),
     ping: async () => void (await call('select 1', [])),
     close: async () => {
-      await Promise.all([prisma.$disconnect(), pool.end()]);
+      await prisma.$disconnect();
+      await Promise.all([pool.end(), prismaPool.end()]);
     },
   };
 }
