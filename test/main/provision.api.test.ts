@@ -1,9 +1,7 @@
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 test('many who provision one server at the same instant each get their database', async () => {
-  const outcomes = await Promise.allSettled(
-    Array.from({ length: 12 }, () => createTestDatabase()),
-  );
+  const outcomes = await Promise.allSettled(Array.from({ length: 12 }, () => createTestDatabase()));
   const opened = outcomes.filter(
     (outcome): outcome is PromiseFulfilledResult<TestDatabase> => outcome.status === 'fulfilled',
   );

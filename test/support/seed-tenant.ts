@@ -31,6 +31,34 @@ async function seedKnowledge(
     values (${t}, 'qua_${ulid}', 'src_${ulid}', 'col_${ulid}', '${doc}', 'gate', 'mojibake', '{}', 'OPEN')`);
 }
 
+const seededIds: Record<string, SeededIds> = {
+  principals: { id: `prn_${ulid}` },
+  'api-keys': { id: `key_${ulid}` },
+  datasets: { name: 'theirs' },
+  'dataset-contracts': { name: 'theirs', id: `con_${ulid}` },
+  contracts: { name: 'theirs', id: `con_${ulid}` },
+  snapshots: { name: 'theirs', id: digest },
+  publications: { id: `pub_${ulid}` },
+  models: model,
+  versions: model,
+  'training-runs': { ...model, id: `trn_${ulid}` },
+  evaluations: { ...model, id: `evl_${ulid}` },
+  approvals: { ...model, id: `apr_${ulid}` },
+  releases: { ...model, id: `rel_${ulid}` },
+  rollbacks: model,
+  routing: model,
+  shadows: { id: `shd_${ulid}` },
+  'kill-switches': { id: `kil_${ulid}` },
+  inferences: { id: `inf_${ulid}` },
+  decisions: { id: `inf_${ulid}` },
+  collections: { id: `col_${ulid}` },
+  sources: { id: `src_${ulid}` },
+  scans: { id: `scn_${ulid}` },
+  documents: { id: doc, rev: '1' },
+  quarantine: { id: `qua_${ulid}` },
+  'eval-sets': { id: `evs_${ulid}` },
+};
+
 /** One row of every kind that an endpoint can name, written as superuser; ids by the noun of the operations. */
 export async function seedEveryTable(
   database: TestDatabase,
@@ -75,31 +103,5 @@ export async function seedEveryTable(
   await q(`insert into decision (tenant_id, decision_id, env, lane, state, actor, purpose, inputs_digest, inputs_ref, model, version, digest, arm, routing_epoch, contract_version, attempts, flags, warnings, latency_ms, row_hash)
     values (${t}, 'inf_${ulid}', 'prod', 'durable', 'SUCCEEDED', ${owner}, 'scoring', '${digest}', 'x', 'theirs', 1, '${digest}', 'active', 1, '${digest}', '[]', '[]', '[]', 1, ${hash})`);
   await seedKnowledge(q, t, owner);
-  return {
-    principals: { id: `prn_${ulid}` },
-    'api-keys': { id: `key_${ulid}` },
-    datasets: { name: 'theirs' },
-    'dataset-contracts': { name: 'theirs', id: `con_${ulid}` },
-    contracts: { name: 'theirs', id: `con_${ulid}` },
-    snapshots: { name: 'theirs', id: digest },
-    publications: { id: `pub_${ulid}` },
-    models: model,
-    versions: model,
-    'training-runs': { ...model, id: `trn_${ulid}` },
-    evaluations: { ...model, id: `evl_${ulid}` },
-    approvals: { ...model, id: `apr_${ulid}` },
-    releases: { ...model, id: `rel_${ulid}` },
-    rollbacks: model,
-    routing: model,
-    shadows: { id: `shd_${ulid}` },
-    'kill-switches': { id: `kil_${ulid}` },
-    inferences: { id: `inf_${ulid}` },
-    decisions: { id: `inf_${ulid}` },
-    collections: { id: `col_${ulid}` },
-    sources: { id: `src_${ulid}` },
-    scans: { id: `scn_${ulid}` },
-    documents: { id: doc, rev: '1' },
-    quarantine: { id: `qua_${ulid}` },
-    'eval-sets': { id: `evs_${ulid}` },
-  };
+  return seededIds;
 }
