@@ -19,6 +19,7 @@ const checks = {
   types: tool('tsc', '-p', 'tsconfig.json'),
   openapi: entry('src/main/write-openapi.ts', '--check'),
   configuration: entry('src/main/write-configuration-doc.ts', '--check'),
+  errors: entry('src/main/write-errors-doc.ts', '--check'),
   lock: script('scripts/check-lock.mjs'),
 };
 

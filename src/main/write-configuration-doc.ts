@@ -1,7 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { environmentSchema } from '../environment.js';
-import { projectFolder } from './project-folder.js';
+import { writeDocument } from './write-document.js';
 
 // Writes docs/configuration.md from the configuration schema; with `--check` it only compares.
 
@@ -15,7 +14,7 @@ const propertySchema = z.object({
 
 const intro = `# Configuration
 
-<!-- Generated from src/config.ts by \`npm run docs:configuration\`; edit the descriptions there. -->
+<!-- Generated from src/environment.ts by \`npm run docs:configuration\`; edit the descriptions there. -->
 
 Every variable that Anneal reads from its environment. An empty variable counts as unset; a value out of its range, or two
 that contradict each other, stop the process at boot with every reason at once. \`npm start\` needs none of them.
@@ -53,17 +52,7 @@ function render(): string {
   return `${intro}\n${table([['Variable', 'Default', 'Values', 'Meaning'], ...rows]).join('\n')}\n`;
 }
 
-const path = projectFolder('docs/configuration.md');
-const text = render();
-if (process.argv.includes('--check')) {
-  const found = await readFile(path, 'utf8').catch(() => '');
-  if (found !== text) {
-    console.error(
-      'docs/configuration.md is not what src/config.ts says: run `npm run docs:configuration`',
-    );
-    process.exitCode = 1;
-  }
-} else {
-  await writeFile(path, text);
-  console.log(`wrote ${path}`);
-}
+await writeDocument(render(), {
+  path: 'docs/configuration.md',
+  command: 'npm run docs:configuration',
+});
