@@ -70,10 +70,12 @@ async function main(): Promise<number> {
   }
   const seed = values.seed === undefined ? Math.floor(Date.now() / 1000) : Number(values.seed);
   const stack = new EtlStack({ say });
-  const stop = () => {
-    stack.supervisor.killAll();
-    process.exitCode = 130;
-  };
+  // Postgres and Temporal are asked to stop, so that nothing is left behind; the rounds are not waited for.
+  const stop = () =>
+    void stack
+      .close({ keep: values.keep })
+      .catch((error: unknown) => say(String(error)))
+      .finally(() => process.kill(process.pid, 'SIGKILL'));
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     say(`seed ${seed}`);
