@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -36,7 +36,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function start(more: { port?: number; dbFilename?: string } = {}): Promise<DevServer> {
+async function start(
+  more: { port?: number; dbFilename?: string; binary?: string } = {},
+): Promise<DevServer> {
   const server = await startTemporalDevServer({
     binary,
     headless: true,
@@ -68,6 +70,27 @@ describe('the Temporal dev server', () => {
     const after = new Client({ connection: await connectTo(second) });
     const { status } = await after.workflow.getHandle('kept').describe();
     expect(status.name).toBe('RUNNING');
+  }, 60_000);
+
+  it('starts again where one of its own parts loses its port to somebody else, and not for ever', async () => {
+    const unlucky = join(folder, 'unlucky.sh');
+    const times = join(folder, 'times');
+    const script = (failures: number): string =>
+      [
+        '#!/bin/sh',
+        `echo once >> '${times}'`,
+        `if [ "$(wc -l < '${times}')" -le ${failures} ]; then`,
+        '  echo "listen tcp 127.0.0.1:1: bind: address already in use"',
+        '  exit 1',
+        'fi',
+        `exec '${binary}' "$@"`,
+      ].join('\n');
+    await writeFile(unlucky, script(2), { mode: 0o755 });
+    await connectTo(await start({ binary: unlucky }));
+    await writeFile(unlucky, script(100), { mode: 0o755 });
+    const other = { binary: unlucky, dbFilename: join(folder, 'other.db') };
+    await expect(start(other)).rejects.toThrow(/address already in use/);
+    expect((await readFile(times, 'utf8')).trim().split('\n')).toHaveLength(6);
   }, 60_000);
 
   it('refuses a database that a running start uses, and a port that is taken', async () => {

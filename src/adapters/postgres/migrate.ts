@@ -1,9 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { sha256Hex } from '../../domain/digest.js';
 import { PlatformError } from '../../domain/errors.js';
+import { openClient } from './open-client.js';
 
 /** A migration as it lies in the folder: its name and the SHA-256 of its SQL. */
 export interface MigrationFile {
@@ -68,8 +69,10 @@ function schemaDifferences(known: MigrationFile[], applied: Map<string, string>)
  */
 export async function migrate(ownerUrl: string, folder: string): Promise<MigrationReport> {
   const known = await readMigrations(folder);
-  const client = new pg.Client({ connectionString: ownerUrl, application_name: 'anneal-migrate' });
-  await client.connect();
+  const client = await openClient({
+    connectionString: ownerUrl,
+    application_name: 'anneal-migrate',
+  });
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK_KEY]);
     await client.query(CREATE_TABLE);
@@ -105,8 +108,7 @@ export async function migrate(ownerUrl: string, folder: string): Promise<Migrati
  */
 export async function assertSchema(url: string, folder: string): Promise<void> {
   const known = await readMigrations(folder);
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  await client.connect();
+  const client = await openClient({ connectionString: url, connectionTimeoutMillis: 5_000 });
   try {
     const { rows } = await client.query<{ found: string | null }>(
       `select to_regclass('_prisma_migrations')::text as found`,

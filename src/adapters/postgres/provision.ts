@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
+import { openClient } from './open-client.js';
 
 /** The login roles and their passwords. */
 export type RolePasswords = Record<
@@ -50,11 +50,10 @@ export async function provision(
   passwords: RolePasswords,
   how: { database: string; rolesSql: string; template?: string },
 ): Promise<RoleUrls> {
-  const client = new pg.Client({
+  const client = await openClient({
     connectionString: adminUrl,
     application_name: 'anneal-provision',
   });
-  await client.connect();
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK_KEY]);
     await client.query(await readFile(how.rolesSql, 'utf8'));

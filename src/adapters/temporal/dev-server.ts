@@ -40,12 +40,29 @@ export interface DevServer {
   stop(): Promise<void>;
 }
 
+/** Starts before one gives up: the server picks ports for its parts and binds them a moment later. */
+const MAX_STARTS = 3;
+
+const isPortTaken = (error: unknown): boolean =>
+  error instanceof Error && error.message.includes('address already in use');
+
 /**
  * Starts `server start-dev` with the settings that Anneal needs and waits until the namespace answers. A server that an
- * earlier, killed process left behind on the same database file is ended first. Throws where a port is taken (naming
- * the variable to set) or the server ends early (with the end of its log).
+ * earlier, killed process left behind on the same database file is ended first. One whose parts lose their ports to
+ * somebody else while it starts is started again. Throws where a port of ours is taken (naming the variable to set) or the
+ * server ends early (with the end of its log).
  */
 export async function startTemporalDevServer(options: StartDevServerOptions): Promise<DevServer> {
+  for (let starts = 1; ; starts++)
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      if (starts === MAX_STARTS || !isPortTaken(error)) throw error;
+      options.log('a port of the Temporal server was taken while it started; starting it again');
+    }
+}
+
+async function startOnce(options: StartDevServerOptions): Promise<DevServer> {
   const { ip = '127.0.0.1', dbFilename, logFile } = options;
   const pidFile = dbFilename === undefined ? undefined : pidFileOf(dbFilename);
   if (dbFilename !== undefined) {
