@@ -1,6 +1,10 @@
 -- What is read is a few hundred rows by their keys. A tenant that statistics do not know yet is estimated at one row in every
 -- index, and then all of its documents are joined with all candidates. `OFFSET 0` has each candidate looked up by itself.
-CREATE OR REPLACE FUNCTION etl_read_filter(p_tenant text, p_generation text, p_rows uuid[], p_docs uuid[], p_principals text[], p_purpose text)
+--
+-- READ of the write protocol, one statement: the hit's row is in the manifest of its generation at the live revision, the
+-- document is neither hidden nor deleted, and access and purpose allow it. `ord` is the candidate's place from 1, `chunk_at`
+-- the chunk's place in its revision.
+CREATE FUNCTION etl_read_filter(p_tenant text, p_generation text, p_rows uuid[], p_docs uuid[], p_principals text[], p_purpose text)
 RETURNS TABLE (ord int, row_id uuid, doc_id uuid, rev int, chunk_at int, chunk_id uuid, start_at int, end_at int, page int,
   text_hash text, stale_since timestamptz)
 LANGUAGE plpgsql SET search_path = public AS $$
@@ -31,7 +35,11 @@ BEGIN
   ORDER BY h.ord;
 END $$;
 
-CREATE OR REPLACE FUNCTION etl_read_spans(p_tenant text, p_docs uuid[], p_revs int[], p_chunks int[], p_principals text[], p_purpose text)
+GRANT EXECUTE ON FUNCTION etl_read_filter(text, text, uuid[], uuid[], text[], text) TO anneal_api, anneal_worker;
+
+-- The text of revisions, sealed. Whoever may not see the document now may not see what it said before. Heading paths come
+-- where a chunk is named (`p_chunks` not 0).
+CREATE FUNCTION etl_read_spans(p_tenant text, p_docs uuid[], p_revs int[], p_chunks int[], p_principals text[], p_purpose text)
 RETURNS TABLE (ord int, state text, current boolean, head_enc bytea, text_enc bytea, paths_enc bytea)
 LANGUAGE plpgsql SET search_path = public AS $$
 DECLARE
@@ -54,3 +62,4 @@ BEGIN
       WHERE c.tenant_id = p_tenant AND c.collection_id = d.collection_id AND p_purpose = ANY (c.purposes) OFFSET 0)
   ORDER BY h.ord;
 END $$;
+GRANT EXECUTE ON FUNCTION etl_read_spans(text, uuid[], int[], int[], text[], text) TO anneal_api, anneal_worker;

@@ -1,3 +1,4 @@
+import { pause } from '../pause.js';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
@@ -56,8 +57,6 @@ export function readLedger(file: string): LedgerLine[] {
   const lines = readFileSync(file, 'utf8').split('\n');
   return lines.slice(0, -1).map((line) => JSON.parse(line) as LedgerLine);
 }
-
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function faultOf(options: ProviderOptions, call: number): ProviderFault {
   const scripted = options.script?.[call - 1];
@@ -137,7 +136,7 @@ export async function startEmbeddingProvider(options: ProviderOptions): Promise<
     const { refuse } = options;
     if (refuse !== undefined && asked.input.some((text) => text.includes(refuse)))
       return say(response, 400, problem('content_filter'));
-    await delay((options.latencyMs ?? 0) + asked.input.length * (options.latencyPerInputMs ?? 0));
+    await pause((options.latencyMs ?? 0) + asked.input.length * (options.latencyPerInputMs ?? 0));
     pay(asked.input);
     const asFloats = options.floatsOnly === true || asked.encoding_format !== 'base64';
     const tokens = asked.input.reduce((sum, text) => sum + Math.ceil(text.length / 4), 0);
