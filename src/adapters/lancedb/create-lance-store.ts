@@ -3,6 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { GenerationSpec, SinkCaps, VectorStore } from '../../domain/etl/vector-sink.js';
 import { PlatformError } from '../../domain/errors.js';
+import { AddressBooks } from './address-book.js';
 import { createGenerationFile, readGenerationFile } from './generation-file.js';
 import { connectFolder, createTable } from './generation-table.js';
 import { LanceSink, type LanceSinkOptions } from './lance-sink.js';
@@ -103,12 +104,13 @@ export function createLanceStore(options: LanceStoreOptions): VectorStore {
     versions: rest.versions ?? 100,
   };
   const sinks = new Map<string, LanceSink>();
+  const books = new AddressBooks();
   return {
     name: 'lancedb',
     caps: own,
     ensureGeneration: (generation) => ensureGeneration(folder, generation),
     sink: (generation) => {
-      const place = { folder: folderOf(folder, generation), generation };
+      const place = { folder: folderOf(folder, generation), generation, books };
       const key = `${place.folder} ${generation.embedFp} ${generation.dims}`;
       const known = sinks.get(key);
       if (known !== undefined) return known;

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Connection, Table } from '@lancedb/lancedb';
+import { AddressBook, type AddressBooks } from './address-book.js';
 import { rowSchema } from './arrow-rows.js';
-import type { AddressBook } from './find-hits.js';
 import { type GenerationFile, generationStamp, readGenerationFile } from './generation-file.js';
 import { type LanceModule, loadLancedb } from './load-lancedb.js';
 import { syncFolder } from './sync-folder.js';
@@ -80,11 +80,15 @@ export const hasVectorIndex = async (table: Table): Promise<boolean> =>
 export async function openGeneration(
   folder: string,
   connection: Connection,
+  books: AddressBooks,
 ): Promise<OpenTable | undefined> {
   const stamp = await generationStamp(folder);
   const file = await readGenerationFile(folder);
   if (stamp === undefined || file === undefined) return undefined;
-  return { table: await connection.openTable(file.table), file, stamp, book: new Map() };
+  return {
+    table: await connection.openTable(file.table),
+    ...{ file, stamp, book: new AddressBook(books) },
+  };
 }
 
 /** Removes tables that the file does not name: what an interrupted creation or erasure left. */

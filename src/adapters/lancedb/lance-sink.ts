@@ -8,6 +8,7 @@ import {
 } from '../../domain/etl/check-sink-batch.js';
 import type { GenerationSpec, Hit, SinkCaps, VectorSink } from '../../domain/etl/vector-sink.js';
 import { PlatformError } from '../../domain/errors.js';
+import type { AddressBooks } from './address-book.js';
 import { rowsFromArrow, rowsToArrow, stringsOf } from './arrow-rows.js';
 import { eraseRows } from './erase-rows.js';
 import { findHits } from './find-hits.js';
@@ -56,6 +57,7 @@ const fenced = (mine: bigint, newest: string) =>
 export class LanceSink implements VectorSink {
   readonly #folder: string;
   readonly #generation: GenerationSpec;
+  readonly #books: AddressBooks;
   readonly #options: LanceSinkOptions;
   readonly #synced = new Set<string>();
   readonly caps: SinkCaps;
@@ -67,12 +69,13 @@ export class LanceSink implements VectorSink {
   #seeded: string | undefined;
 
   constructor(
-    place: { folder: string; generation: GenerationSpec },
+    place: { folder: string; generation: GenerationSpec; books: AddressBooks },
     caps: SinkCaps,
     options: LanceSinkOptions,
   ) {
     this.#folder = place.folder;
     this.#generation = place.generation;
+    this.#books = place.books;
     this.caps = caps;
     this.#options = options;
   }
@@ -89,14 +92,20 @@ export class LanceSink implements VectorSink {
 
   async #reopen(): Promise<OpenTable> {
     this.#connection ??= connectFolder(this.#folder);
-    const open = await openGeneration(this.#folder, await this.#connection);
+    const open = await openGeneration(this.#folder, await this.#connection, this.#books);
     const { generationId, embedFp, dims } = this.#generation;
     if (open === undefined)
       throw new PlatformError('SINK_REFUSED', `Generation ${generationId} is not in the store.`);
     if (open.file.embedFp !== embedFp || open.file.dims !== dims)
       throw new PlatformError('SINK_REFUSED', `Generation ${generationId} was embedded otherwise.`);
+    this.#forget();
     this.#open = open;
     return open;
+  }
+
+  #forget(): void {
+    if (this.#open !== undefined) this.#books.drop(this.#open.book);
+    this.#open = undefined;
   }
 
   /** Reads once more after a failure: compaction or erasure may have removed the files under the first try. */
@@ -105,7 +114,7 @@ export class LanceSink implements VectorSink {
       return await work(await this.#current());
     } catch (error) {
       if (error instanceof PlatformError) throw error;
-      this.#open = undefined;
+      this.#forget();
     }
     try {
       return await work(await this.#current());
@@ -322,8 +331,9 @@ export class LanceSink implements VectorSink {
   /** Waits for the writes that have begun and lets go of the files. */
   async close(): Promise<void> {
     await this.#writes;
+    await this.#open?.book.settled();
     this.#open?.table.close();
-    this.#open = undefined;
+    this.#forget();
     (await this.#connection)?.close();
     this.#connection = undefined;
   }
