@@ -103,6 +103,32 @@ describe('search', () => {
     expect(broken.err).toContain('1 of 2 citations do not verify.');
   });
 
+  it('prints the section around each hit with --expand, and verifies it besides', async () => {
+    const widened = { ...citation, start: 100, end: 900, textSha256: 'cd'.repeat(32) };
+    const section = { text: 'Keys\n\nRotate \u001b them yearly.', whole: false, citation: widened };
+    world.api[path] = ok(answer(hit({ section }), hit()));
+    const verdict = { ...citation, verdict: 'VALID', checked: true };
+    world.api['POST /v1/citations:verify'] = ok({ verdicts: [verdict, verdict, verdict] });
+    const found = await search('--expand', 'section', '--cite');
+    expect(found.code).toBe(0);
+    expect(world.bodyOf(path)).toMatchObject({ expand: 'section' });
+    expect(world.bodyOf('POST /v1/citations:verify')).toMatchObject({
+      citations: [
+        { start: 120, end: 640 },
+        { start: 120, end: 640 },
+        { start: 100, end: 900, textSha256: widened.textSha256 },
+      ],
+    });
+    expect(found.out).toContain('    Keys\n\n    Rotate them yearly.\n    …\n');
+    expect(found.out).toContain(`VALID  ${citation.documentId} revision 3, 100–900`);
+    world.api['POST /v1/citations:verify'] = ok({
+      verdicts: [verdict, verdict, { ...verdict, verdict: 'MISMATCH' }],
+    });
+    const broken = await search('--expand', 'section', '--cite');
+    expect([broken.code, broken.out.includes('MISMATCH')]).toEqual([1, true]);
+    expect(broken.err).toContain('1 of 3 citations do not verify.');
+  });
+
   it('prints the raw answer with --json', async () => {
     world.api[path] = ok(answer(hit()));
     expect(JSON.parse((await search('--json')).out)).toEqual(answer(hit()));

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFolderStore } from '../../src/adapters/artifacts/folder-store.js';
-import { createAuditStore } from '../../src/adapters/postgres/audit.js';
 import { createEtlChanges } from '../../src/adapters/postgres/etl-changes.js';
 import { createEtlGenerationMoves } from '../../src/adapters/postgres/etl-collection-moves.js';
 import { createEtlCollectionStore } from '../../src/adapters/postgres/etl-collections.js';
@@ -14,60 +12,32 @@ import { createEtlReads } from '../../src/adapters/postgres/etl-reads.js';
 import type { LedgerParts } from '../../src/adapters/postgres/etl-rows.js';
 import { createEtlScanStore } from '../../src/adapters/postgres/etl-scans.js';
 import { createEtlSourceStore } from '../../src/adapters/postgres/etl-sources.js';
-import { newId } from '../../src/adapters/postgres/new-id.js';
 import { createFieldCipher } from '../../src/adapters/secrets/field-cipher.js';
 import { createFileSecrets } from '../../src/adapters/secrets/file-provider.js';
-import { createApp } from '../../src/api/app.js';
 import { etlRoutes, type EtlRouteDeps } from '../../src/api/etl/index.js';
-import { permissionsOf, type Role } from '../../src/domain/access/permissions.js';
 import { etlWorkflowId, watchSourceStart } from '../../src/domain/etl/contract.js';
 import { hookKey } from '../../src/domain/etl/webhook-signature.js';
 import { PlatformError } from '../../src/domain/errors.js';
-import type { StartRequest, WakeRequest } from '../../src/domain/events/contract.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-
-/** What an answer is compared with. */
-export interface Answer {
-  status: number;
-  body: Record<string, unknown>;
-}
-
-/** Who sends a request; a data steward unless said otherwise. */
-interface Sender {
-  tenant: string;
-  subject?: string;
-  roles?: Role[];
-  idempotencyKey?: string;
-}
+import {
+  answerOf,
+  headersOf,
+  serveRoutes,
+  type Answer,
+  type Sender,
+  type ServedRoutes,
+} from '../support/serve-routes.js';
 
 /** The edge of `etl` over a database and an artifact store of its own. */
-export interface EtlWorld {
-  url: string;
+export interface EtlWorld extends ServedRoutes {
   database: TestDatabase;
-  started: StartRequest[];
-  woken: WakeRequest[];
-  send: (operation: string, who: Sender & { body?: unknown }) => Promise<Answer>;
   upload: (
     sourceId: string,
     who: Sender,
     form: { options: unknown; file: string | Uint8Array<ArrayBuffer>; name?: string },
   ) => Promise<Answer>;
   newTenant: () => string;
-  close: () => Promise<void>;
 }
-
-const headersOf = (who: Sender): Record<string, string> => {
-  const { tenant, subject = 'prn_steward', roles = ['data-steward'] } = who;
-  return {
-    authorization: `Bearer ${tenant}:${subject}:${roles.join(',')}`,
-    'idempotency-key': who.idempotencyKey ?? randomUUID(),
-  };
-};
-
-const answerOf = async (response: Response): Promise<Answer> => ({
-  status: response.status,
-  body: (await response.json()) as Answer['body'],
-});
 
 const offers: Pick<EtlRouteDeps, 'findEmbedder' | 'findSink'> = {
   findEmbedder: (embedder) =>
@@ -136,54 +106,20 @@ async function createDeps(
 export async function createEtlWorld(more: Partial<EtlRouteDeps> = {}): Promise<EtlWorld> {
   const database = await createTestDatabase();
   const root = await mkdtemp(join(tmpdir(), 'anneal-etl-'));
-  const started: StartRequest[] = [];
-  const woken: WakeRequest[] = [];
-  const app = createApp(etlRoutes(await createDeps(database, root, more)), {
-    authenticate: async (header) => {
-      if (header === undefined) return undefined;
-      const [tenant = '', subject = '', held = ''] = header.slice(7).split(':');
-      const roles = held.split(',') as Role[];
-      const who = { subject, name: 'test', kind: 'person' as const };
-      const permissions = permissionsOf(roles, []);
-      return { tenant, ...who, roles, groups: [], permissions, env: 'dev', via: 'api-key:test' };
-    },
-    startWorkflow: async (_tenant, start) => void started.push(start),
-    wakeWorkflow: async (wake) => void woken.push(wake),
-    recordRefusal: createAuditStore(database.api).recordRefusal,
-    newRequestId: () => newId('request'),
-    log: { warn: () => undefined, error: () => undefined },
-    observe: () => undefined,
-    stopping: new AbortController().signal,
-  });
-  const server = app.listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const served = await serveRoutes(etlRoutes(await createDeps(database, root, more)), database);
   return {
-    url,
+    ...served,
     database,
-    started,
-    woken,
-    send: async (operation, who) => {
-      const [method = 'GET', path = '/'] = operation.split(' ');
-      const isJson = who.body !== undefined;
-      const response = await fetch(`${url}${path}`, {
-        method,
-        headers: { ...headersOf(who), ...(isJson ? { 'content-type': 'application/json' } : {}) },
-        ...(isJson ? { body: JSON.stringify(who.body) } : {}),
-      });
-      return answerOf(response);
-    },
     upload: async (sourceId, who, { options, file, name = 'file' }) => {
       const body = new FormData();
       body.append('options', JSON.stringify(options));
       body.append('file', new Blob([file]), name);
-      const path = `${url}/v1/sources/${sourceId}/documents`;
+      const path = `${served.url}/v1/sources/${sourceId}/documents`;
       return answerOf(await fetch(path, { method: 'PUT', headers: headersOf(who), body }));
     },
     newTenant: () => `t-${randomUUID().slice(0, 8)}`,
     close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await served.close();
       await database.close();
       await rm(root, { recursive: true, force: true });
     },

@@ -6,7 +6,8 @@ import { loadConfig } from '../../src/config.js';
 import { MAX_DOCUMENT_BYTES } from '../../src/domain/etl/document-requests.js';
 import { signDelivery } from '../../src/domain/etl/webhook-signature.js';
 import { createOpenUrl, createOutbound } from '../../src/main/outbound.js';
-import { createEtlWorld, createSource, type Answer, type EtlWorld } from './etl-world.js';
+import type { Answer } from '../support/serve-routes.js';
+import { createEtlWorld, createSource, type EtlWorld } from './etl-world.js';
 
 const MIB = 1024 * 1024;
 

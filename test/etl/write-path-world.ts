@@ -25,8 +25,16 @@ import { LedgerWorld, live, sourceId, upsert } from './ledger-world.js';
 /** A batch that was killed where a test said so. */
 export class Killed extends Error {}
 
+/** `# Keys` is a heading of level 1. */
+function blockOf(text: string): ParsedBlock {
+  const marks = /^(#{1,6}) /.exec(text)?.[1];
+  return marks === undefined
+    ? { kind: 'paragraph', text }
+    : { kind: 'heading', level: marks.length, text };
+}
+
 /**
- * Both steps of a batch over Postgres, LanceDB and hash-384. Only the parser is short: a paragraph is a block. The store
+ * Both steps of a batch over Postgres, LanceDB and hash-384. Only the parser is short: a paragraph is a block, some are headings. The store
  * has a lexical companion, so that a replacement takes two steps.
  */
 export class WritePathWorld extends LedgerWorld {
@@ -148,11 +156,14 @@ export class WritePathWorld extends LedgerWorld {
         parse: async (documents) =>
           documents.map(({ id, name, content }) => {
             const text = 'bytes' in content ? new TextDecoder().decode(content.bytes) : '';
-            const blocks: ParsedBlock[] = text
-              .split('\n\n')
-              .map((each) => ({ kind: 'paragraph', text: each }));
+            // Who may read it stands in its first line, as in front matter.
+            const [, acl, body = text] = /^acl: (.*)\n([^]*)$/.exec(text) ?? [];
+            const blocks = body.split('\n\n').map(blockOf);
             const head = { mediaType: 'text/plain', parser: 'test@1', title: name, metadata: {} };
-            return { id, result: { ...head, declared: {}, blocks } };
+            return {
+              id,
+              result: { ...head, declared: acl ? { acl: acl.split(' ') } : {}, blocks },
+            };
           }),
       },
       chunkTokens: this.chunkTokens,

@@ -82,7 +82,7 @@ async function answer(
   const collection = await deps.findSearched(reader.tenant, of.collectionId);
   const generation = await assertAskable(deps, collection, { tenant: reader.tenant, query });
   const text = await deps.scrubQuery(reader.tenant, query.text, collection.piiPolicy);
-  const { mode, allowDegraded, filter: metadata, k } = query;
+  const { mode, allowDegraded, filter: metadata, k, expand } = query;
   const rateDeadlineMs = QUERY_RATE_DEADLINE_MS;
   const search = {
     ...{ reader, generation, text, mode, metadata, allowDegraded, signal, rateDeadlineMs },
@@ -93,7 +93,7 @@ async function answer(
     found.legs,
     fusionFor(collection, { embedder: generation.embedder, mode, degraded }),
   );
-  const hits = await citeHits(deps, reader, { ranked, readable: found, k });
+  const hits = await citeHits(deps, reader, { ranked, readable: found, k, expand });
   deps.observer?.queried({
     seconds: (performance.now() - since) / 1_000,
     filteredHits: found.dropped,

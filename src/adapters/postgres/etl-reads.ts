@@ -5,6 +5,7 @@ import type {
   SpanRead,
   SpansQuery,
 } from '../../domain/etl/ledger-reads.js';
+import { sectionSpan, type PlacedChunk } from '../../domain/retrieval/section-span.js';
 import type { SqlRow } from './database.js';
 import {
   readJson,
@@ -40,35 +41,53 @@ function opener(decrypt: LedgerParts['cipher']['decrypt']) {
   };
 }
 
+/** The chunks of a revision as `etl_read_sections` lists them; none where their list is gone. */
+function chunksOf({ starts, ends, pages }: SqlRow, paths: readonly ChunkPath[]): PlacedChunk[] {
+  const [endOf, pageOf] = [(ends ?? []) as number[], (pages ?? []) as number[]];
+  return ((starts ?? []) as number[]).map((start, at) => ({
+    start,
+    end: endOf[at] ?? start,
+    page: pageOf[at] ?? 0,
+    headingPath: paths[at]?.[0] ?? [],
+  }));
+}
+
 async function spanOf(
   open: ReturnType<typeof opener>,
-  of: Span & { tenant: string },
+  of: Span & { tenant: string; sectionChars: number | undefined },
   row: SqlRow | undefined,
 ): Promise<SpanRead> {
   if (row === undefined) return { refused: 'NOT_FOUND' };
   if (row.state === 'ERASED') return { refused: 'REVISION_ERASED' };
   if (row.text_enc === null || row.head_enc === null) return { refused: 'REVISION_EXPIRED' };
-  const text = await open(sealed.revision('text_enc', of), row.text_enc);
+  const text = (await open(sealed.revision('text_enc', of), row.text_enc)).toString('utf8');
   const head = readJson<RevisionHead>(await open(sealed.revision('head_enc', of), row.head_enc));
   const paths =
     row.paths_enc === null
       ? []
       : readJson<ChunkPath[]>(await open(sealed.paths(of), row.paths_enc));
+  const { chunkAt = 0, sectionChars } = of;
+  const section =
+    sectionChars === undefined
+      ? undefined
+      : sectionSpan(chunksOf(row, paths), chunkAt, sectionChars);
   return {
-    text: text.toString('utf8').slice(of.start, of.end),
+    text: text.slice(of.start, of.end),
     title: head.title,
-    headingPath: paths[(of.chunkAt ?? 0) - 1]?.[0] ?? [],
+    headingPath: paths[chunkAt - 1]?.[0] ?? [],
     current: row.current === true,
+    ...(section && { section: { ...section, text: text.slice(section.start, section.end) } }),
   };
 }
 
 async function readSpans(
   parts: LedgerParts,
   tenant: string,
-  { spans, principals, purpose }: SpansQuery,
+  { spans, principals, purpose, sectionChars }: SpansQuery,
 ): Promise<SpanRead[]> {
   if (spans.length === 0) return [];
-  const rows = await parts.db.call('select * from etl_read_spans($1, $2, $3, $4, $5, $6)', [
+  const read = sectionChars === undefined ? 'etl_read_spans' : 'etl_read_sections';
+  const rows = await parts.db.call(`select * from ${read}($1, $2, $3, $4, $5, $6)`, [
     tenant,
     spans.map(({ docId }) => docId),
     spans.map(({ rev }) => rev),
@@ -78,7 +97,9 @@ async function readSpans(
   ]);
   const rowAt = new Map(rows.map((row) => [Number(row.ord), row]));
   const open = opener(parts.cipher.decrypt);
-  return Promise.all(spans.map((span, at) => spanOf(open, { ...span, tenant }, rowAt.get(at + 1))));
+  return Promise.all(
+    spans.map((span, at) => spanOf(open, { ...span, tenant, sectionChars }, rowAt.get(at + 1))),
+  );
 }
 
 /** What reading asks the ledger: the filter of every hit, and the text of citations. */

@@ -158,6 +158,9 @@ function addSearch(program: Command, context: { deps: CliDeps; run: Run }): void
         'dense',
       ]),
     )
+    .addOption(
+      new Option('--expand <what>', 'prints the section around each hit').choices(['section']),
+    )
     .option('--filter <field=value...>', 'metadata that every hit has');
   describe<SearchOptions>(search, context, {
     permission: 'retrieval:query',

@@ -2,11 +2,9 @@ import type { CliIo } from '../cli-deps.js';
 import { printable } from '../printable.js';
 import { clipText, wrapText } from './wrap-text.js';
 
-/** A hit as it is shown; `verdict` where its citation was verified. */
-export interface Hit {
+/** A text with what it cites; `verdict` where that was verified. */
+interface Cited {
   text: string;
-  score: number;
-  stale: boolean;
   citation: {
     documentId: string;
     revision: number;
@@ -18,6 +16,13 @@ export interface Hit {
     page: number | null;
   };
   verdict: string | undefined;
+}
+
+/** A hit as it is shown, with the section around it where that was asked for. */
+export interface Hit extends Cited {
+  score: number;
+  stale: boolean;
+  section: (Cited & { whole: boolean }) | undefined;
 }
 
 const INDENT = '    ';
@@ -60,7 +65,7 @@ function placeOf({ title, headingPath, page }: Hit['citation']): string {
     .join(' · ');
 }
 
-function citationOf(io: Pick<CliIo, 'paint'>, { citation, verdict = '' }: Hit): string[] {
+function citationOf(io: Pick<CliIo, 'paint'>, { citation, verdict = '' }: Cited): string[] {
   const { documentId, revision, start, end, textSha256 } = citation;
   const said = io.paint(verdict === 'VALID' ? 'green' : 'red', verdict);
   return [
@@ -69,7 +74,19 @@ function citationOf(io: Pick<CliIo, 'paint'>, { citation, verdict = '' }: Hit): 
   ];
 }
 
-/** Hits, best first: score and title, heading path or page, a snippet, and the citation where it was verified. */
+/** The text of a section line by line, and whether it goes on. */
+function sectionLines(
+  { text, whole }: { text: string; whole: boolean },
+  columns: number,
+): string[] {
+  const lines = text.trim().split('\n');
+  const shown = lines.flatMap((line) =>
+    line.trim() === '' ? [''] : wrapText(printable(line), columns),
+  );
+  return whole ? shown : [...shown, '…'];
+}
+
+/** Hits, best first: score and title, heading path or page, a snippet or its section, and citations where they were verified. */
 export function renderHits(
   io: Pick<CliIo, 'paint' | 'columns'>,
   hits: readonly Hit[],
@@ -85,10 +102,15 @@ export function renderHits(
       const place = clipText(printable(placeOf(hit.citation)), columns);
       const lines = [
         ...(place === '' ? [] : [io.paint('dim', place)]),
-        ...snippetOf(hit.text, question, columns),
+        ...(hit.section === undefined
+          ? snippetOf(hit.text, question, columns)
+          : sectionLines(hit.section, columns)),
         ...(hit.verdict === undefined ? [] : citationOf(io, hit)),
+        ...(hit.section?.verdict === undefined ? [] : citationOf(io, hit.section)),
       ];
-      return [`${head}${title}${mark}`, ...lines.map((line) => INDENT + line)].join('\n');
+      return [`${head}${title}${mark}`, ...lines.map((line) => (INDENT + line).trimEnd())].join(
+        '\n',
+      );
     })
     .join('\n\n');
 }

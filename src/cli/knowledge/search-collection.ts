@@ -12,6 +12,7 @@ export interface SearchOptions {
   k: string;
   mode?: string;
   filter?: string[];
+  expand?: string;
   cite?: boolean;
 }
 
@@ -32,6 +33,9 @@ const answerSchema = z.looseObject({
       score: z.number(),
       stale: z.boolean(),
       citation: citationSchema,
+      section: z
+        .looseObject({ text: z.string(), whole: z.boolean(), citation: citationSchema })
+        .optional(),
     }),
   ),
   freshness: z.looseObject({ oldestUnappliedMs: z.number(), stale: z.boolean() }),
@@ -84,15 +88,35 @@ async function sendQuery(session: Session, nameOrId: string, query: object): Pro
   }
 }
 
-async function verify(session: Session, purpose: string, hits: Answer['hits']): Promise<string[]> {
-  if (hits.length === 0) return [];
-  const citations = hits.map(({ citation }) => {
+/** What an answer cites: the hits and, after them, the sections they were widened to. */
+const citedIn = ({ hits }: Answer) => [
+  ...hits.map(({ citation }) => citation),
+  ...hits.flatMap(({ section }) => (section === undefined ? [] : [section.citation])),
+];
+
+async function verify(
+  session: Session,
+  purpose: string,
+  cited: ReturnType<typeof citedIn>,
+): Promise<string[]> {
+  if (cited.length === 0) return [];
+  const citations = cited.map((citation) => {
     const { documentId, revision, start, end, textSha256 } = citation;
     return { documentId, revision, start, end, textSha256 };
   });
   const body = JSON.stringify({ purpose, citations });
   const answer = await session.send({ method: 'POST', path: '/v1/citations:verify', body });
   return verdictsSchema.parse(answer).verdicts.map(({ verdict }) => verdict);
+}
+
+/** Hits and their sections with the verdicts on both, in the order in which `citedIn` names them. */
+function judged(hits: Answer['hits'], verdicts: readonly string[] | undefined): Hit[] {
+  let widened = hits.length;
+  return hits.map(({ section, ...hit }, at) => ({
+    ...hit,
+    verdict: verdicts?.[at],
+    section: section && { ...section, verdict: verdicts?.[widened++] },
+  }));
 }
 
 /** Why there may be nothing: the usual reason is an access list that does not name the caller. */
@@ -123,23 +147,22 @@ export async function searchCollection(
   asked: { collection: string; text: string },
   options: SearchOptions,
 ): Promise<number> {
-  const { purpose, mode, cite = false } = options;
+  const { purpose, mode, expand, cite = false } = options;
   const { io } = session.deps;
   const k = countOfHits(options.k);
   const filter = filterOf(options.filter ?? []);
-  const query = { text: asked.text, k, purpose, mode, filter };
+  const query = { text: asked.text, k, purpose, mode, filter, expand };
   const raw = await sendQuery(session, asked.collection, query);
   const answer = answerSchema.parse(raw);
-  const verdicts = cite ? await verify(session, purpose, answer.hits) : undefined;
+  const verdicts = cite ? await verify(session, purpose, citedIn(answer)) : undefined;
   if (session.output === 'json') {
     io.out(renderResult(io, 'json', verdicts === undefined ? raw : { ...answer, verdicts }));
   } else if (answer.hits.length > 0) {
-    const hits: Hit[] = answer.hits.map((hit, at) => ({ ...hit, verdict: verdicts?.[at] }));
-    io.out(renderHits(io, hits, asked.text));
+    io.out(renderHits(io, judged(answer.hits, verdicts), asked.text));
   }
   if (answer.hits.length === 0) await explainNothing(session, asked.collection);
   warn(session, answer);
   const failed = verdicts?.filter((verdict) => verdict !== 'VALID').length ?? 0;
-  if (failed > 0) io.err(`${failed} of ${answer.hits.length} citations do not verify.`);
+  if (failed > 0) io.err(`${failed} of ${verdicts?.length ?? 0} citations do not verify.`);
   return failed === 0 ? 0 : 1;
 }

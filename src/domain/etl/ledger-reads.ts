@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js';
+import type { SectionSpan } from '../retrieval/section-span.js';
 
 /** What a search asks the ledger about its candidates; `rowIds` and `docIds` are two lists of one length. */
 interface ReadQuery {
@@ -43,11 +44,24 @@ export interface SpansQuery {
   spans: readonly Span[];
   principals: readonly string[];
   purpose: string;
+  /** Where given, each span that names a chunk comes with its section, no longer than this many UTF-16 units. */
+  sectionChars?: number | undefined;
+}
+
+/** The section around a chunk, of the same revision as its span. */
+interface SectionRead extends SectionSpan {
+  text: string;
 }
 
 /** A span as a reader gets it, or why not: NOT_FOUND where the reader may not see the document. */
 export type SpanRead =
-  | { text: string; title: string; headingPath: string[]; current: boolean }
+  | {
+      text: string;
+      title: string;
+      headingPath: string[];
+      current: boolean;
+      section?: SectionRead | undefined;
+    }
   | { refused: Extract<ErrorCode, 'NOT_FOUND' | 'REVISION_EXPIRED' | 'REVISION_ERASED'> };
 
 /** What reading needs from the ledger (etl.md §5 READ, §11). Failures: `STORE_UNAVAILABLE`. */

@@ -1,9 +1,13 @@
 import { z } from 'zod';
 import { collectionIdSchema, documentIdSchema } from '../ids.js';
+import { MAX_SECTION_CHARS } from './section-span.js';
 
 /** What the legs of a search are. */
 const queryModes = ['hybrid', 'lexical', 'dense'] as const;
 export type QueryMode = (typeof queryModes)[number];
+
+/** What a hit may be widened to. */
+const expansions = ['section'] as const;
 
 export const MAX_QUERY_CHARS = 8_000;
 const MAX_HITS = 50;
@@ -45,6 +49,14 @@ export const querySchema = z.strictObject({
   allowDegraded: z.boolean().default(false).meta({
     description: 'Where the embedder does not answer: the lexical leg alone, marked `degraded`.',
   }),
+  expand: z
+    .enum(expansions)
+    .optional()
+    .meta({
+      description:
+        'What a hit is widened to. `section`: the text around its chunk under the same headings, at most ' +
+        `${MAX_SECTION_CHARS} characters, cut between chunks, with a citation of its own.`,
+    }),
   onBehalfOf: onBehalfOfSchema.optional(),
 });
 export type Query = z.infer<typeof querySchema>;
@@ -68,6 +80,14 @@ const citationSchema = z
   .meta({ id: 'Citation' });
 export type Citation = z.infer<typeof citationSchema>;
 
+const sectionSchema = z
+  .object({
+    text: z.string().meta({ description: 'The span that the citation of the section names.' }),
+    whole: z.boolean().meta({ description: 'False where the section goes on beyond this text.' }),
+    citation: citationSchema,
+  })
+  .meta({ id: 'Section' });
+
 const hitSchema = z
   .object({
     chunkId: z.uuid(),
@@ -78,6 +98,9 @@ const hitSchema = z
     /** The revision is older than its source, whose newer state waits in quarantine. */
     stale: z.boolean(),
     citation: citationSchema,
+    section: sectionSchema.optional().meta({
+      description: 'Where `expand` asks for it: the section that holds the hit, at its revision.',
+    }),
   })
   .meta({ id: 'Hit' });
 export type RetrievedHit = z.infer<typeof hitSchema>;
