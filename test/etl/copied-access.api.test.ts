@@ -82,3 +82,18 @@ test('[G1, G3] an upload that returns to an earlier access list under the same t
     expect(await storedAccess(t)).toEqual([acl.join(' ')]);
   }
 });
+
+test('[G1, G3] a file that goes back to the bytes it had before its access alone changed has the access it declares', async () => {
+  const t = `copied-${++tenants}`;
+  await world.seed(t);
+  for (const acl of [narrow, wide, narrow, wide, narrow]) {
+    await world.put(t, { 'a.txt': `acl: ${acl.join(' ')}\n${about('teams')}` });
+    await world.run(t);
+    const [document] = await world.rows(
+      t,
+      `select acl, live_rev from etl_document where tenant_id = $tenant`,
+    );
+    expect(document).toEqual({ acl, live_rev: 1 });
+    expect(await storedAccess(t)).toEqual([acl.join(' ')]);
+  }
+});

@@ -151,6 +151,12 @@ const isSameText = (
   hashes.chunkFp === next.chunkFp &&
   hashes.meta === next.metaHash;
 
+/** The bytes are recorded with the access they declare: were they not, an earlier file that comes back would look unchanged. */
+const accessIn = ({ docId, fence, acl, aclHash, ...rest }: PreparedRevision): SettledAccess => {
+  const { sourceToken, rawHash, parseFp, pipelineFp: fp } = rest;
+  return { docId, fence, acl, aclHash, bytes: { sourceToken, rawHash, parseFp, pipelineFp: fp } };
+};
+
 /** What became of the documents of a group, before the ledger knows. */
 interface MadeGroup {
   revisions: PreparedRevision[];
@@ -202,7 +208,7 @@ async function makeGroup(
     const { revision } = made;
     const { docId, fence, hashes } = { ...claimed };
     if (!isSameText(claimed, revision)) revisions.push(revision);
-    else if (revision.aclHash !== hashes.acl) accesses.push(revision);
+    else if (revision.aclHash !== hashes.acl) accesses.push(accessIn(revision));
     else
       unchanged.push({
         docId,
@@ -241,17 +247,7 @@ async function settleAccesses(
   accesses: readonly SettledAccess[],
 ): Promise<void> {
   if (accesses.length === 0) return;
-  const settled = await deps.ledger.settleAccess(
-    tenant,
-    batchId,
-    accesses.map(({ docId, fence, acl, aclHash, sourceToken }) => ({
-      docId,
-      fence,
-      acl,
-      aclHash,
-      sourceToken,
-    })),
-  );
+  const settled = await deps.ledger.settleAccess(tenant, batchId, accesses);
   counts.unchanged += settled.length;
 }
 

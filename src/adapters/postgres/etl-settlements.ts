@@ -81,18 +81,22 @@ async function settleAccess(
   // A later change that waits has narrowed access already: what it holds stays.
   const rows = await query(
     `update etl_document d set acl_hash = i."aclHash", updated_at = now(),
-       source_token = coalesce(i."sourceToken", d.source_token),
+       source_token = coalesce(i."sourceToken", d.source_token), raw_hash = coalesce(i."rawHash", d.raw_hash),
+       parse_fp = coalesce(i."parseFp", d.parse_fp), pipeline_fp = coalesce(i."pipelineFp", d.pipeline_fp),
        seq = case when i."sourceToken" is null then d.seq else greatest(d.seq, e.seq) end,
        acl = case when not exists (select from etl_change_event n where n.tenant_id = $1 and n.doc_id = d.doc_id
            and n.state = 'PENDING' and n.seq > e.seq) or 'public' = any (d.acl) then i.acl
          when 'public' = any (i.acl) then d.acl else array(select a from unnest(d.acl) a where a = any (i.acl)) end
-     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, acl text[], "aclHash" text, "sourceToken" text)
+     from jsonb_to_recordset($3::jsonb) as i("docId" uuid, fence bigint, acl text[], "aclHash" text, "sourceToken" text, "rawHash" text,
+       "parseFp" text, "pipelineFp" text)
      join etl_change_event e on e.tenant_id = $1 and e.batch_id = $2 and e.doc_id = i."docId" and e.state = 'CLAIMED'
      where d.tenant_id = $1 and d.doc_id = i."docId" and d.fence = i.fence and d.claim_batch = $2 returning d.doc_id`,
     [
       of.tenant,
       of.batchId,
-      JSON.stringify(documents.map((one) => ({ ...one, fence: String(one.fence) }))),
+      JSON.stringify(
+        documents.map(({ bytes, ...one }) => ({ ...one, ...bytes, fence: String(one.fence) })),
+      ),
     ],
   );
   const docIds = rows.map((row) => String(row.doc_id));

@@ -209,7 +209,8 @@ export interface SettledAccess {
   fence: bigint;
   acl: string[];
   aclHash: string;
-  sourceToken?: string | undefined;
+  /** Of the bytes that said so; absent where the change said it itself. */
+  bytes?: Pick<PreparedRevision, 'sourceToken' | 'rawHash' | 'parseFp' | 'pipelineFp'> | undefined;
 }
 
 /** A document whose copies in a store are older than the ledger: of its access, of its metadata, or of both. */
