@@ -1,5 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import type { Caller } from '../domain/events/change.js';
+import { currentRequestId } from './correlation.js';
 
 /** The run that the current activity belongs to. All of ours belong to one. */
 export function runOf(): { workflowId: string; runId: string } {
@@ -15,6 +16,7 @@ export function workflowCaller(tenant: string): Caller {
     tenant,
     workflowId,
     runId,
+    requestId: currentRequestId(),
     actor: { subject: `workflow:${workflowId}`, kind: 'system', roles: [], via: 'workflow' },
   };
 }

@@ -20,13 +20,32 @@ export interface EdgeDeps {
   recordRefusal(caller: Caller, facts: AuditFacts): Promise<void>;
   newRequestId(): string;
   log: { warn(facts: object, message: string): void; error(facts: object, message: string): void };
-  /** Counts a finished request: operation, status, seconds. */
-  observe(operation: string, status: number, seconds: number): void;
+  /** Told of every request that was answered, or whose caller went away. */
+  observe(request: FinishedRequest): void;
+  /** One request as one span of a trace; absent where none is kept. */
+  trace?(
+    of: { operation: string; requestId: string },
+    work: () => Promise<{ status: number }>,
+  ): Promise<void>;
   /** Aborts when the process stops. */
   stopping: AbortSignal;
   /** Names that a Host header may have, in lower case; undefined: any. */
   hosts?: ReadonlySet<string> | undefined;
 }
+
+/** A request at its end. */
+export interface FinishedRequest {
+  operation: string;
+  requestId: string;
+  /** Absent where the caller was not known. */
+  tenant?: string | undefined;
+  principalId?: string | undefined;
+  /** 499 where the caller went away before the answer. */
+  status: number;
+  seconds: number;
+}
+
+const CALLER_GONE = 499;
 
 const DEFAULT_BODY_BYTES = 262_144;
 const DEFAULT_BODY_DEADLINE_MS = 30_000;
@@ -129,14 +148,17 @@ const inTime = (work: Promise<void>): Promise<void> =>
   });
 
 /** Starts and wakes what a committed change names. A failure here is left to the relay. */
-async function carryOut(deps: EdgeDeps, tenant: string, reply: Reply<unknown>): Promise<void> {
+async function carryOut(deps: EdgeDeps, who: Who, reply: Reply<unknown>): Promise<void> {
   const starts = (reply.starts ?? [])
     .filter((start) => start.startedBy === 'api')
-    .map((start) => inTime(deps.startWorkflow(tenant, start)));
+    .map((start) => inTime(deps.startWorkflow(who.principal.tenant, start)));
   const wakes = (reply.wakes ?? []).map((wake) => inTime(deps.wakeWorkflow(wake)));
   for (const result of await Promise.allSettled([...starts, ...wakes])) {
     if (result.status === 'rejected') {
-      deps.log.warn({ reason: String(result.reason) }, 'start or wake left to the relay');
+      deps.log.warn(
+        { requestId: who.requestId, reason: String(result.reason) },
+        'start or wake left to the relay',
+      );
     }
   }
 }
@@ -165,7 +187,7 @@ async function answer(
   };
   let reply: Reply<unknown> = await route.spec.handle(routeRequest);
   const replayed = reply.replayed === true;
-  await carryOut(deps, who.principal.tenant, reply);
+  await carryOut(deps, who, reply);
   if (reply.status === 202 && routeRequest.waitMs > 0 && route.spec.wait !== undefined) {
     reply = (await route.spec.wait(routeRequest, reply.body)) ?? reply;
   }
@@ -245,58 +267,78 @@ async function identify(
   return { principal, requestId, signed: { idempotencyKey: proven.idempotencyKey, bytes } };
 }
 
+/** The caller as refusals of any kind name him. */
+const callerOfWho = ({ principal, requestId }: Who): Caller => ({
+  tenant: principal.tenant,
+  actor: {
+    subject: principal.subject,
+    kind: principal.kind,
+    roles: principal.roles,
+    via: principal.via,
+  },
+  requestId,
+});
+
+function authorise({ permission }: Route['spec'], principal: Principal): void {
+  if (permission === undefined || permission === 'any' || principal.permissions.has(permission))
+    return;
+  throw new PlatformError('FORBIDDEN', `This needs the permission ${permission}.`, {
+    extensions: { permission },
+  });
+}
+
+/** Serves one request to its end; `caller` is what others may know of who sent it. */
+async function serve(
+  request: Request,
+  response: Response,
+  context: { route: Route; deps: EdgeDeps; requestId: string; caller: Caller | undefined },
+): Promise<void> {
+  const { route, deps } = context;
+  try {
+    const who = await identify(request, response, context);
+    context.caller = callerOfWho(who);
+    authorise(route.spec, who.principal);
+    await answer(request, response, { route, deps, who });
+  } catch (error) {
+    let refusal = asPlatformError(error);
+    if (response.headersSent) return;
+    try {
+      await refuse(response, refusal, context);
+    } catch (auditError) {
+      // No audit row, no answer that pretends the refusal was recorded.
+      refusal = asPlatformError(auditError);
+      const code =
+        refusal.code === 'INTERNAL'
+          ? refusal
+          : new PlatformError('STORE_UNAVAILABLE', 'The refusal could not be recorded.');
+      await refuse(response, code, { ...context, caller: undefined });
+    }
+  }
+}
+
 /** The Express handler of one route: identify → authorise → parse → call → carry out → answer. */
 export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
+  const { operation } = route.spec;
   return async (request, response) => {
     const startedAt = performance.now();
     const requestId = deps.newRequestId();
     response.set('x-request-id', requestId);
-    let caller: Caller | undefined;
-    response.on('finish', () =>
-      deps.observe(
-        route.spec.operation,
-        response.statusCode,
-        (performance.now() - startedAt) / 1000,
-      ),
-    );
-    try {
-      const who = await identify(request, response, { route, deps, requestId });
-      const { principal } = who;
-      caller = {
-        tenant: principal.tenant,
-        actor: {
-          subject: principal.subject,
-          kind: principal.kind,
-          roles: principal.roles,
-          via: principal.via,
-        },
+    const context = { route, deps, requestId, caller: undefined as Caller | undefined };
+    response.once('close', () =>
+      deps.observe({
+        operation,
         requestId,
-      };
-      const { permission } = route.spec;
-      if (
-        permission !== undefined &&
-        permission !== 'any' &&
-        !principal.permissions.has(permission)
-      ) {
-        throw new PlatformError('FORBIDDEN', `This needs the permission ${permission}.`, {
-          extensions: { permission },
-        });
-      }
-      await answer(request, response, { route, deps, who });
-    } catch (error) {
-      let refusal = asPlatformError(error);
-      if (response.headersSent) return;
-      try {
-        await refuse(response, refusal, { route, deps, requestId, caller });
-      } catch (auditError) {
-        // No audit row, no answer that pretends the refusal was recorded.
-        refusal = asPlatformError(auditError);
-        const code =
-          refusal.code === 'INTERNAL'
-            ? refusal
-            : new PlatformError('STORE_UNAVAILABLE', 'The refusal could not be recorded.');
-        await refuse(response, code, { route, deps, requestId, caller: undefined });
-      }
-    }
+        tenant: context.caller?.tenant,
+        principalId: context.caller?.actor.subject,
+        status: response.writableFinished ? response.statusCode : CALLER_GONE,
+        seconds: (performance.now() - startedAt) / 1000,
+      }),
+    );
+    const work = async () => {
+      await serve(request, response, context);
+      return { status: response.statusCode };
+    };
+    if (deps.trace === undefined) await work();
+    else await deps.trace({ operation, requestId }, work);
   };
 }

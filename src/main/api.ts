@@ -12,6 +12,7 @@ import { allRoutes } from './routes.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
 import { createServing } from './serving.js';
+import { traceRequest } from './telemetry.js';
 
 const DRAIN_MS = 30_000;
 
@@ -40,7 +41,11 @@ export async function createPublicServer(
     recordRefusal: routeDeps.recordRefusal,
     newRequestId: () => formatId('request', Date.now(), randomBytes(10)),
     log,
-    observe: metrics.observeRequest,
+    observe: (request) => {
+      metrics.observeRequest(request.operation, request.status, request.seconds);
+      log.info(request, 'request');
+    },
+    trace: traceRequest,
     stopping,
     hosts: config.api.hosts,
   });

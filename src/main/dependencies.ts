@@ -10,7 +10,7 @@ import type { ArtifactStore } from '../domain/artifacts.js';
 import { createLog } from './log.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { projectFolder } from './project-folder.js';
-import { createTelemetryPlugin } from './telemetry.js';
+import { startTelemetry, type Telemetry } from './telemetry.js';
 
 /** What API and workers are built from: every adapter, opened once. */
 export interface Parts {
@@ -21,7 +21,7 @@ export interface Parts {
   artifacts: ArtifactStore;
   temporal: TemporalClient;
   starter: Starter;
-  telemetry: ReturnType<typeof createTelemetryPlugin>;
+  telemetry: Telemetry['plugin'];
   checkpoints: ReturnType<typeof createCheckpointFile>;
   /** Folder of the keys: pepper, pseudonym, field and approval keys. */
   keyFolder: string;
@@ -46,7 +46,7 @@ export async function openParts(
 ): Promise<Parts> {
   const log = createLog(config, as.name);
   await assertSchema(as.databaseUrl, projectFolder('prisma/migrations'));
-  const telemetry = createTelemetryPlugin(config, `anneal-${as.name}`);
+  const { plugin: telemetry, stop: stopTelemetry } = startTelemetry(config, `anneal-${as.name}`);
   const db = openDatabase({
     url: as.databaseUrl,
     poolSize: config.postgres.poolCount,
@@ -76,6 +76,7 @@ export async function openParts(
     close: async () => {
       await temporal.close();
       await db.close();
+      await stopTelemetry();
     },
   };
 }

@@ -10,7 +10,7 @@ export interface Metrics {
   countDecision: (state: string) => void;
   countAttempt: (outcome: string) => void;
   /** One activity that ended; seconds of its run. */
-  observeActivity: (name: string, outcome: 'ok' | 'failed', seconds: number) => void;
+  observeActivity: (name: string, outcome: 'ok' | 'failed' | 'cancelled', seconds: number) => void;
   knowledge: ReturnType<typeof createKnowledgeMetrics>;
 }
 

@@ -18,6 +18,7 @@ import type { Target } from '../domain/release/contract.js';
 import { subjectToken } from '../domain/subject-token.js';
 import type { Parts } from './dependencies.js';
 import type { NamedLoop } from './run-loops.js';
+import { activeTraceId } from './telemetry.js';
 
 /** A model's target; the environment is the one of an authenticated key. */
 const targetOf = ({ env, name }: { env: string; name: string }): Target => ({
@@ -75,6 +76,7 @@ export function createServing(parts: Parts, role: 'api' | 'inference', runtime?:
     runtime,
     newId,
     limits: defaultInferenceLimits,
+    traceId: activeTraceId,
     observe: metrics,
   });
   const loops: NamedLoop[] = [{ name: 'routing-follower', loop: follower }];

@@ -1,13 +1,13 @@
 import {
   type NativeConnection,
   Worker,
-  type ActivityInboundCallsInterceptor,
   type WorkerOptions,
   type WorkerPlugin,
 } from '@temporalio/worker';
-import { translateErrors } from '../activities/translate-errors.js';
 import type { Config } from '../config.js';
 import { taskQueues, type WorkerRole } from '../domain/task-queues.js';
+import { createActivityInterceptors } from './activity-interceptors.js';
+import type { createLog } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { WorkflowBundles } from './workflow-bundle.js';
 
@@ -21,21 +21,6 @@ const slots: Record<WorkerRole, number> = {
 
 const isLocal = (role: WorkerRole): boolean => role === 'inference';
 
-/** Counts and times every activity that a worker runs. */
-const observed = (metrics: Metrics, name: string): ActivityInboundCallsInterceptor => ({
-  execute: async (input, next) => {
-    const startedAt = performance.now();
-    try {
-      const result = await next(input);
-      metrics.observeActivity(name, 'ok', (performance.now() - startedAt) / 1000);
-      return result;
-    } catch (error) {
-      metrics.observeActivity(name, 'failed', (performance.now() - startedAt) / 1000);
-      throw error;
-    }
-  },
-});
-
 /** What all workers of one process share. */
 export interface WorkerParts {
   connection: NativeConnection;
@@ -43,6 +28,7 @@ export interface WorkerParts {
   bundles: WorkflowBundles<{ code: string } | { codePath: string }>;
   activities: Record<string, (...args: never[]) => Promise<unknown>>;
   metrics: Metrics;
+  log: ReturnType<typeof createLog>;
   plugins?: WorkerPlugin[];
 }
 
@@ -54,12 +40,7 @@ export function createWorkers(config: Config['worker'], parts: WorkerParts): Pro
     taskQueue: taskQueues[role],
     workflowBundle: role === 'inference' ? parts.bundles.inference : parts.bundles.all,
     activities: parts.activities,
-    interceptors: {
-      activity: [
-        (context) => ({ inbound: observed(parts.metrics, context.info.activityType) }),
-        () => ({ inbound: translateErrors }),
-      ],
-    },
+    interceptors: { activity: createActivityInterceptors(parts) },
     shutdownGraceTime: config.shutdownGraceMs,
     stickyQueueScheduleToStartTimeout: '1s',
     maxCachedWorkflows: config.maxCachedWorkflows,

@@ -1,9 +1,11 @@
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { loadConfig, type Config } from '../config.js';
 import { openParts, requireUrl } from './dependencies.js';
+import { createLog } from './log.js';
 import { startInternalListener } from './metrics.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
+import { createRuntimeLogger } from './runtime-logger.js';
 import { createWorkers } from './temporal-workers.js';
 import { createWorkerActivities, type WorkerAround } from './worker-activities.js';
 import { createWorkerLoops } from './worker-loops.js';
@@ -13,6 +15,7 @@ import { loadWorkflowBundles } from './workflow-bundle.js';
 function installRuntime(config: Config): void {
   const { temporalMetricsPort } = config.worker;
   Runtime.install({
+    logger: createRuntimeLogger(createLog(config, 'worker')),
     telemetryOptions: {
       logging: { forward: {}, filter: { core: 'WARN', other: 'WARN' } },
       ...(temporalMetricsPort === 0
@@ -50,6 +53,7 @@ export async function startWorker(config: Config, around?: WorkerAround): Promis
     bundles: await loadWorkflowBundles(config.worker.bundlePath),
     activities,
     metrics: parts.metrics,
+    log: parts.log,
     plugins: [parts.telemetry],
   });
   const internal = await startInternalListener({

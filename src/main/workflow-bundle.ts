@@ -1,7 +1,7 @@
 import { access, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, type BundlerPlugin } from '@temporalio/worker';
-import { createTelemetryPlugin } from './telemetry.js';
+import { createSilentPlugin } from './telemetry.js';
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const pathOf = (entry: string): string =>
@@ -22,6 +22,7 @@ async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: 
   try {
     const { code } = await bundleWorkflowCode({
       workflowsPath: pathOf(entry),
+      workflowInterceptorModules: [pathOf('correlation')],
       plugins,
       logger: {
         log: note,
@@ -47,7 +48,7 @@ async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: 
 
 /** The bundle of all workflows, with tracing. */
 export const buildWorkflowBundle = (): Promise<{ code: string }> =>
-  bundle('index', [createTelemetryPlugin({ telemetry: false }, 'bundle')]);
+  bundle('index', [createSilentPlugin()]);
 
 // The engine evaluates every module of a bundle anew for each run. An inference is little work: with the schemas of all
 // capabilities and the tracing SDK in its bundle, evaluating them costs more than the inference.

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connectTemporal, type TemporalClient } from '../../src/adapters/temporal/connect.js';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { translateErrors } from '../../src/activities/translate-errors.js';
-import { createTelemetryPlugin } from '../../src/main/telemetry.js';
+import { createSilentPlugin } from '../../src/main/telemetry.js';
 import { workerRoles } from '../../src/domain/task-queues.js';
 
 const required = (name: string): string => {
@@ -58,7 +58,7 @@ export async function connectTestTemporal(): Promise<TestTemporal> {
           stickyQueueScheduleToStartTimeout: '1s',
           maxCachedWorkflows: 100,
           // The bundle carries the tracing interceptors: without their sink each span is a line of noise.
-          plugins: [createTelemetryPlugin({ telemetry: false }, 'test')],
+          plugins: [createSilentPlugin()],
           ...options,
         }),
       ),

@@ -119,6 +119,7 @@ function startOf(
       searchAttributes: { Target: resolution.model, Version: version },
       priorityKey: priorityOf(request, context.waiting),
       workflowTaskTimeoutMs: limits.workflowTaskTimeoutMs,
+      requestId: context.caller.requestId,
     },
     startedBy: 'api',
   };

@@ -71,6 +71,8 @@ export interface InferencePipelineDeps {
   runtime?: ModelRuntime | undefined;
   newId: (kind: IdKind) => string;
   limits: InferenceLimits;
+  /** The trace that the running step is part of; undefined where none is kept. */
+  traceId?: (() => string | undefined) | undefined;
   observe: {
     countDecision: (state: string) => void;
     countAttempt: (outcome: string) => void;

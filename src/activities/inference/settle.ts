@@ -63,7 +63,6 @@ const notYet = {
   budgetAfter: null,
   explanationRef: null,
   humanReview: null,
-  traceId: null,
 } as const;
 
 async function decisionOf(
@@ -114,6 +113,7 @@ async function decisionOf(
     flags: nonSticky ? ['nonSticky'] : [],
     warnings: run.warnings,
     workflowId: run.workflowId,
+    traceId: deps.traceId?.() ?? null,
     latencyMs: Math.max(0, end.nowMs - run.createdMs),
   };
 }
@@ -146,6 +146,7 @@ function shadowsOf(run: InferenceRun, end: RunEnd): { start: StartRequest; input
           summary: `${run.model} v${version} · shadow in ${run.env}`,
           searchAttributes: { Target: run.model, Version: `v${version}` },
           priorityKey: 5,
+          requestId: run.requestId,
         },
         startedBy: 'relay',
       };

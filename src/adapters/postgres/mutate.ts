@@ -38,6 +38,12 @@ async function storedAnswer<B>(tx: Tx, caller: Caller): Promise<Outcome<B> | und
   return { status: row.status, body: row.response as B, replayed: true, starts: [], wakes: [] };
 }
 
+/** A start that says which request asks for it. */
+const askedBy = (caller: Caller, start: StartRequest): StartRequest =>
+  caller.requestId === undefined
+    ? start
+    : { ...start, options: { ...start.options, requestId: caller.requestId } };
+
 async function writeStart(tx: Tx, tenant: string, start: StartRequest): Promise<void> {
   const bytes = Buffer.byteLength(canonicalJson(start.input));
   if (bytes > MAX_TEMPORAL_PAYLOAD_BYTES) {
@@ -86,7 +92,11 @@ export function mutate<B>(
     const stored = await storedAnswer<B>(tx, caller);
     if (stored !== undefined) return stored;
     const change = await work(tx);
-    const { starts = [], wakes = [], events = [] } = change;
+    const { events = [] } = change;
+    const starts = (change.starts ?? []).map((start) => askedBy(caller, start));
+    const wakes = (change.wakes ?? []).map((wake) =>
+      wake.start === undefined ? wake : { ...wake, start: askedBy(caller, wake.start) },
+    );
     for (const start of starts) await writeStart(tx, caller.tenant, start);
     for (const wake of wakes) {
       await writeWake(tx, caller.tenant, wake);

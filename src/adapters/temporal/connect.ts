@@ -1,5 +1,6 @@
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import type { ClientPlugin } from '@temporalio/client';
+import { requestIdInterceptor } from './request-id-interceptor.js';
 
 /** A client of one namespace and its connection. */
 export interface TemporalClient {
@@ -27,6 +28,7 @@ export async function connectTemporal(options: {
       const client = new Client({
         connection,
         namespace: options.namespace,
+        interceptors: { workflow: [requestIdInterceptor] },
         ...(options.plugins === undefined ? {} : { plugins: options.plugins }),
       });
       return { client, connection, close: () => connection.close() };

@@ -6,6 +6,7 @@ import {
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
+import { REQUEST_ID_MEMO } from '../../domain/correlation.js';
 import { searchAttributes } from '../../domain/search-attributes.js';
 
 /** Starts and wakes workflows; both may be repeated without a second effect. */
@@ -33,6 +34,9 @@ const shownOptions = (tenant: string, start: StartRequest) => ({
   staticSummary: start.options.summary,
   typedSearchAttributes: attributesOf(tenant, start),
   priority: { priorityKey: start.options.priorityKey, fairnessKey: tenant },
+  ...(start.options.requestId === undefined
+    ? {}
+    : { memo: { [REQUEST_ID_MEMO]: start.options.requestId } }),
   ...(start.options.workflowTaskTimeoutMs === undefined
     ? {}
     : { workflowTaskTimeout: start.options.workflowTaskTimeoutMs }),

@@ -14,6 +14,8 @@ export interface StartOptions {
   workflowTaskTimeoutMs?: number;
   /** A hard end of the whole run; entities and waits have none. */
   executionTimeoutMs?: number;
+  /** The request that asks for the run; whoever writes the intent sets it. */
+  requestId?: string | undefined;
 }
 
 /** One workflow to start: the intent that is written before the start. */

@@ -1,0 +1,65 @@
+import type { Headers } from '@temporalio/common';
+import type { WorkflowInterceptorsFactory } from '@temporalio/workflow';
+import {
+  REQUEST_ID_HEADER,
+  REQUEST_ID_MEMO,
+  requestIdOf,
+  TRACE_HEADER,
+} from '../domain/correlation.js';
+
+const pick = (headers: Headers): Headers =>
+  Object.fromEntries(
+    [REQUEST_ID_HEADER, TRACE_HEADER]
+      .map((name) => [name, headers[name]] as const)
+      .filter(([, value]) => value !== undefined),
+  ) as Headers;
+
+/**
+ * Hands the id of the request that began a run on to its activities, children and next runs; an entity hands on that of
+ * the newest request it was told of. Headers are no part of what replay compares: no history depends on them.
+ */
+export const interceptors: WorkflowInterceptorsFactory = () => {
+  let carried: Headers = {};
+  // What an interceptor before this one has set is nearer to the call.
+  const withCarried = (headers: Headers): Headers => ({ ...carried, ...headers });
+  return {
+    inbound: [
+      {
+        execute: (input, next) => {
+          carried = { ...pick(input.headers), ...carried };
+          return next(input);
+        },
+        handleSignal: (input, next) => {
+          const told = pick(input.headers);
+          if (told[REQUEST_ID_HEADER] !== undefined) carried = told;
+          return next(input);
+        },
+      },
+    ],
+    outbound: [
+      {
+        scheduleActivity: (input, next) => next({ ...input, headers: withCarried(input.headers) }),
+        scheduleLocalActivity: (input, next) =>
+          next({ ...input, headers: withCarried(input.headers) }),
+        startChildWorkflowExecution: (input, next) => {
+          const headers = withCarried(input.headers);
+          const requestId = requestIdOf(headers);
+          const { options } = input;
+          return next({
+            ...input,
+            headers,
+            options:
+              requestId === undefined
+                ? options
+                : { ...options, memo: { ...options.memo, [REQUEST_ID_MEMO]: requestId } },
+          });
+        },
+        continueAsNew: (input, next) => next({ ...input, headers: withCarried(input.headers) }),
+        getLogAttributes: (input, next) => {
+          const requestId = requestIdOf(carried);
+          return next(requestId === undefined ? input : { requestId, ...input });
+        },
+      },
+    ],
+  };
+};
