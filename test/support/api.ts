@@ -43,11 +43,11 @@ export interface TestApi {
 
 const system = { subject: 'system', kind: 'system' as const, roles: [], via: 'test' };
 
-async function send(request: {
+export async function send(request: {
   url: string;
   key: string;
   operation: string;
-  body: unknown;
+  body?: unknown;
 }): Promise<ApiAnswer> {
   const [method = 'GET', path = '/'] = request.operation.split(' ');
   const response = await fetch(`${request.url}${path}`, {
@@ -65,7 +65,7 @@ async function send(request: {
 }
 
 /** Tenants and people of a test, made by the stores that the API itself uses. */
-function createPeople(database: TestDatabase, keyFolder: string) {
+export function createPeople(database: TestDatabase, keyFolder: string) {
   const secrets = createFileSigningSecrets(keyFolder);
   const access = createAccessStore(database.api);
   let names = 0;
@@ -96,20 +96,35 @@ function createPeople(database: TestDatabase, keyFolder: string) {
   };
 }
 
-/** Starts the API with real parts: Postgres, Temporal, file secrets. One per test file. */
-export async function startTestApi(): Promise<TestApi> {
+/** Where the API finds what it stands on. */
+export interface TestServices {
+  databaseUrl: string;
+  temporalAddress: string;
+}
+
+/**
+ * Starts the API with real parts: Postgres, Temporal, file secrets. One per test file. `reach` may put something between it
+ * and the two servers; the test itself talks to them directly.
+ */
+export async function startTestApi(
+  reach: (direct: TestServices) => Promise<TestServices> = async (direct) => direct,
+): Promise<TestApi> {
   const database = await createTestDatabase();
   const temporal = await connectTestTemporal();
+  const { databaseUrl, temporalAddress } = await reach({
+    databaseUrl: database.urls.api,
+    temporalAddress: temporal.address,
+  });
   const stateDir = await mkdtemp(join(tmpdir(), 'anneal-api-'));
   const config = loadConfig({
     ANNEAL_STATE_DIR: stateDir,
     ANNEAL_API_PORT: '0',
-    ANNEAL_API_DATABASE_URL: database.urls.api,
+    ANNEAL_API_DATABASE_URL: databaseUrl,
     ANNEAL_LOG_LEVEL: 'error',
-    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_ADDRESS: temporalAddress,
     TEMPORAL_NAMESPACE: temporal.namespace,
   });
-  const parts = await openParts(config, { name: 'api', databaseUrl: database.urls.api });
+  const parts = await openParts(config, { name: 'api', databaseUrl });
   const stopping = new AbortController();
   const { server, loops, close } = await createPublicServer(parts, stopping.signal);
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

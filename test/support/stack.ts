@@ -53,7 +53,7 @@ export interface Stack {
 }
 
 /** Ports that were free a moment ago, each once. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

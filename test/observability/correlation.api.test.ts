@@ -1,0 +1,140 @@
+import { loanContract, terms } from '../datasets/datasets-world.js';
+import { eventually } from '../support/eventually.js';
+import { startProcessesWorld, type ProcessesWorld } from './processes-world.js';
+import type { CollectedSpan } from './span-collector.js';
+
+// One upload, followed through two processes and a Temporal server: by the request's id, and by its trace.
+
+const CANARY = 'canary-7f3e1c';
+const ROWS = `id,income,outcome\n${Array.from({ length: 40 }, (_, i) => `${CANARY}-${i},${i},${i % 2 === 0 ? 'good' : 'bad'}`).join('\n')}\n`;
+let world: ProcessesWorld;
+let requestId: string;
+let workflowId: string;
+
+beforeAll(async () => {
+  world = await startProcessesWorld();
+  const made = await world.call('PUT /v1/datasets/loans', terms);
+  expect(made).toMatchObject({ status: 201 });
+  expect(await world.call('POST /v1/datasets/loans/contracts', loanContract)).toMatchObject({
+    status: 201,
+  });
+  const options = { source: { format: 'csv' } };
+  const started = await world.upload('/v1/datasets/loans/snapshots', options, ROWS);
+  expect(started).toMatchObject({ status: 202 });
+  requestId = started.headers.get('x-request-id') ?? '';
+  workflowId = String(started.body['workflowId']);
+  await world.temporal.client.workflow.getHandle(workflowId).result();
+}, 240_000);
+afterAll(() => world.stop(), 60_000);
+
+const entries = async (): Promise<Record<string, unknown>[]> =>
+  (await world.database.asSuperuser('select entry from audit_entry order by seq')).map(
+    ({ entry }) => JSON.parse(String(entry)) as Record<string, unknown>,
+  );
+
+describe('the id of a request', () => {
+  it('is that of the answer, of its problem, and of the line that the API logs', async () => {
+    expect(requestId).toMatch(/^req_/);
+    const refused = await world.call('POST /v1/datasets/loans/contracts', { fields: 'none' });
+    expect(refused.body['requestId']).toBe(refused.headers.get('x-request-id'));
+    await eventually(() => {
+      const lines = world.log().filter(({ msg }) => msg === 'request');
+      expect(lines).toContainEqual(
+        expect.objectContaining({
+          requestId,
+          operation: 'snapshots.create',
+          status: 202,
+          tenant: 'observed',
+          principalId: world.caller.principalId,
+        }),
+      );
+      expect(lines).toContainEqual(
+        expect.objectContaining({ requestId: refused.body['requestId'], status: 400 }),
+      );
+    });
+  });
+
+  it('is in the memo of the workflow that it started', async () => {
+    const { memo } = await world.temporal.client.workflow.getHandle(workflowId).describe();
+    expect(memo).toEqual({ requestId });
+  });
+
+  it('is in the log line of every activity of that workflow, and in no other', async () => {
+    await eventually(() => {
+      const lines = world.log().filter((line) => line.msg === 'activity');
+      const own = lines.filter((line) => line['workflowId'] === workflowId);
+      expect(own.length).toBeGreaterThan(3);
+      expect(own.map((line) => line['requestId'])).toEqual(own.map(() => requestId));
+      expect(own[0]).toMatchObject({ activity: 'authoriseStart', outcome: 'ok', attempt: 1 });
+      expect(lines.filter((line) => line['requestId'] === requestId)).toEqual(own);
+    });
+  });
+
+  it('is in the audit entries of the request and of what the workflow changed because of it', async () => {
+    const own = (await entries()).filter((entry) => entry['requestId'] === requestId);
+    const byWorkflow = own.filter((entry) => entry['workflowId'] === workflowId);
+    expect(own.length).toBeGreaterThan(byWorkflow.length);
+    expect(byWorkflow.length).toBeGreaterThan(0);
+    const others = (await entries()).filter((entry) => entry['workflowId'] === workflowId);
+    expect(others).toEqual(byWorkflow);
+  });
+});
+
+describe('the trace of a request', () => {
+  const named = (name: string): CollectedSpan => {
+    const found = world.collector.spans.filter(
+      (span) =>
+        span.name === name && (span.attributes['temporalWorkflowId'] ?? workflowId) === workflowId,
+    );
+    if (found[0] === undefined)
+      throw new Error(`${name} among ${world.collector.spans.map((span) => span.name).join(', ')}`);
+    return found[0];
+  };
+
+  it('[D40] is one from the request through the workflow to its activities, each span under its cause', async () => {
+    await eventually(
+      () => {
+        const request = world.collector.spans.find(
+          (span) => span.attributes['anneal.request_id'] === requestId,
+        );
+        const start = named('StartWorkflow:publishSnapshot');
+        const run = named('RunWorkflow:publishSnapshot');
+        const scheduled = world.collector.spans.find(
+          (span) =>
+            span.name === 'StartActivity:authoriseStart' && span.parentSpanId === run.spanId,
+        );
+        const executed = world.collector.spans.find(
+          (span) =>
+            span.name === 'RunActivity:authoriseStart' && span.parentSpanId === scheduled?.spanId,
+        );
+        expect(request).toMatchObject({ service: 'anneal-api', name: 'snapshots.create' });
+        expect(start).toMatchObject({ service: 'anneal-api', parentSpanId: request?.spanId });
+        expect(run).toMatchObject({ service: 'anneal-worker', parentSpanId: start.spanId });
+        expect(scheduled).toMatchObject({ service: 'anneal-worker' });
+        expect(executed).toMatchObject({ service: 'anneal-worker' });
+        const traces = [request, start, run, scheduled, executed].map((span) => span?.traceId);
+        expect(new Set(traces).size).toBe(1);
+      },
+      { timeoutMs: 20_000 },
+    );
+  });
+
+  it('is named by the lines that both processes log', async () => {
+    const { traceId } = named('StartWorkflow:publishSnapshot');
+    await eventually(() => {
+      const lines = world.log().filter((line) => line['requestId'] === requestId);
+      expect(new Set(lines.map((line) => line.process))).toEqual(new Set(['api', 'worker']));
+      expect(new Set(lines.map((line) => line['traceId']))).toEqual(new Set([traceId]));
+    });
+  });
+
+  it('holds ids, names and counts: no input, no address, no key, no SQL', () => {
+    const allowed =
+      /^(anneal\.(operation|request_id)|attempt|db\.(namespace|operation\.name|system|system\.name)|exception\.type|express\.type|http\.(method|request\.method|response\.status_code|route|status_code)|namespace|runId|run_id|taskQueue|temporal(ActivityId|UpdateId|WorkflowId)|workflowId|workflowType)$/;
+    const names = new Set(world.collector.spans.flatMap((span) => Object.keys(span.attributes)));
+    expect(names.size).toBeGreaterThan(5);
+    expect([...names].filter((name) => !allowed.test(name))).toEqual([]);
+    for (const text of [CANARY, world.caller.key, 'income', 'select ', 'insert into'])
+      expect(world.collector.text().includes(text)).toBe(false);
+  });
+});

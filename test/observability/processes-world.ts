@@ -1,0 +1,140 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { childEnv } from '../../src/config.js';
+import { createPeople, send, type ApiAnswer, type TestCaller } from '../support/api.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { eventually } from '../support/eventually.js';
+import { freePorts } from '../support/stack.js';
+import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
+import { startSpanCollector } from './span-collector.js';
+
+/** A line of a process's log. */
+export type LogLine = Record<string, unknown> & { process: string; msg: string };
+
+/** API and worker as their own processes, as production runs them, on a database and namespace of this file alone. */
+export interface ProcessesWorld {
+  database: TestDatabase;
+  temporal: TestTemporal;
+  collector: Awaited<ReturnType<typeof startSpanCollector>>;
+  caller: TestCaller;
+  call: (operation: string, body?: unknown, headers?: { key?: string }) => Promise<ApiAnswer>;
+  upload: (path: string, options: object, file: string) => Promise<ApiAnswer>;
+  /** Every line that both have logged so far. */
+  log: () => LogLine[];
+  /** What a process shows to Prometheus now. */
+  scrape: (of: 'api' | 'worker' | 'temporal core') => Promise<string>;
+  stop: () => Promise<void>;
+}
+
+const root = new URL('../..', import.meta.url).pathname;
+const START_MS = 120_000;
+
+function start(name: 'api' | 'worker', env: Record<string, string>) {
+  const child = fork(join(root, 'src/main', `${name}.ts`), [], {
+    cwd: root,
+    env: childEnv(env),
+    execArgv: ['--import', 'tsx', '--import', './otel.mjs', '--no-warnings'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  let output = '';
+  const note = (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+  };
+  child.stdout?.on('data', note);
+  child.stderr?.on('data', note);
+  let isReady = false;
+  child.on('message', () => {
+    isReady = true;
+  });
+  const ready = () =>
+    eventually(
+      () => {
+        if (!isReady) throw new Error(`${name} is not ready:\n${output}`);
+      },
+      { timeoutMs: START_MS },
+    );
+  return { child, output: () => output, ready };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+}
+
+const linesOf = (output: string): LogLine[] =>
+  output
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as LogLine);
+
+/** Starts both processes and makes a tenant with one person who may do everything the tests ask for. */
+export async function startProcessesWorld(): Promise<ProcessesWorld> {
+  const database = await createTestDatabase();
+  const temporal = await connectTestTemporal();
+  const collector = await startSpanCollector();
+  const stateDir = await mkdtemp(join(tmpdir(), 'anneal-processes-'));
+  const [api = 0, internal = 0, metrics = 0, core = 0] = await freePorts(4);
+  const env = {
+    ANNEAL_STATE_DIR: stateDir,
+    ANNEAL_API_PORT: String(api),
+    ANNEAL_INTERNAL_PORT: String(internal),
+    ANNEAL_WORKER_METRICS_PORT: String(metrics),
+    ANNEAL_TEMPORAL_METRICS_PORT: String(core),
+    ANNEAL_API_DATABASE_URL: database.urls.api,
+    ANNEAL_WORKER_DATABASE_URL: database.urls.worker,
+    ANNEAL_RELAY_DATABASE_URL: database.urls.relay,
+    ANNEAL_LOG_LEVEL: 'info',
+    ANNEAL_OTEL: 'on',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_BSP_SCHEDULE_DELAY: '200',
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+  };
+  const people = createPeople(database, join(stateDir, 'keys'));
+  const tenant = 'observed';
+  await people.createTenant(tenant);
+  const caller = await people.createCaller(tenant, ['data-steward', 'ml-engineer']);
+  const processes = [start('api', env), start('worker', env)] as const;
+  const url = `http://127.0.0.1:${api}`;
+  const ports = { api: internal, worker: metrics, 'temporal core': core };
+  const stop = async () => {
+    await Promise.all(processes.map(({ child }) => end(child)));
+    await collector.close();
+    await temporal.stop();
+    await database.close();
+    await rm(stateDir, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(processes.map(({ ready }) => ready()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    database,
+    temporal,
+    collector,
+    caller,
+    call: (operation, body, { key = caller.key } = {}) => send({ url, key, operation, body }),
+    upload: async (path, options, file) => {
+      const form = new FormData();
+      form.append('options', JSON.stringify(options));
+      form.append('file', new Blob([file]), 'rows.csv');
+      const response = await fetch(`${url}${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${caller.key}`, 'idempotency-key': crypto.randomUUID() },
+        body: form,
+      });
+      const body = (await response.json()) as Record<string, unknown>;
+      return { status: response.status, headers: response.headers, body };
+    },
+    log: () => processes.flatMap(({ output }) => linesOf(output())),
+    scrape: async (of) => (await fetch(`http://127.0.0.1:${ports[of]}/metrics`)).text(),
+    stop,
+  };
+}
