@@ -6,6 +6,7 @@ import { exceedsDeleteGuard } from '../../src/domain/etl/exceeds-delete-guard.js
 import { rowId } from '../../src/domain/etl/fingerprints.js';
 import { hash384, hash384Dims } from '../../src/domain/etl/hash-384.js';
 import type {
+  ChangePriority,
   ClaimedDocument,
   GenerationFacts,
   OpenWrite,
@@ -80,6 +81,8 @@ export class BatchWorld {
   documents = new Map<string, MemoryDocument>();
   files = new Map<string, string>();
   sourceState: SourceFacts['state'] = 'ACTIVE';
+  /** Of the most urgent change that waits. */
+  urgency: ChangePriority | undefined;
   sink = new MemorySink();
   embeds = 0;
   embedFails: PlatformError | undefined;
@@ -286,7 +289,8 @@ export class BatchWorld {
       },
       backlog: async () => {
         const held = [...this.documents.values()].filter(({ batch }) => batch !== undefined);
-        return { pending: this.pending(), claimed: held.length, oldestMs: 0 };
+        const { urgency } = this;
+        return { pending: this.pending(), claimed: held.length, oldestMs: 0, urgency };
       },
       deleteSourcePage: async () => undefined,
       endSource: async () => {

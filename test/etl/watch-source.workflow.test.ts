@@ -65,6 +65,23 @@ describe('watchSource', () => {
     expect(await end()).toMatchObject({ state: 'DELETED', counts: { claimed: 31, indexed: 31 } });
   }, 60_000);
 
+  it('runs a batch as urgently as the most urgent change that waits, in Temporal as in the ledger', async () => {
+    world.urgency = 4;
+    world.put('scanned.md', textOf('scanned'));
+    const { wake, end, handle } = await watch();
+    await isSettled({ LIVE: 1 });
+    world.urgency = 2;
+    world.put('narrowed.md', textOf('narrowed'));
+    await wake();
+    await isSettled({ LIVE: 2 });
+    await end();
+    const { events } = await handle.fetchHistory();
+    const started = (events ?? []).flatMap(
+      (event) => event.startChildWorkflowExecutionInitiatedEventAttributes ?? [],
+    );
+    expect(started.map(({ priority }) => priority?.priorityKey)).toEqual([4, 2]);
+  }, 60_000);
+
   it('looks by itself where a wake was lost', async () => {
     const { end } = await watch({ safetyTickMs: 1_000 });
     world.put('a.md', textOf('a'));

@@ -381,7 +381,12 @@ test('changes wake the watcher once until it has looked, by a signal that starts
   const relay = createRelayStore(world.database.relay);
   const wakes = (await relay.claimWakes(1_000)).filter((wake) => wake.tenant === t);
   expect(wakes.map(({ wake }) => wake.start?.workflowId)).toEqual([`etl/${t}/${sourceId}`]);
-  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 2, claimed: 0 });
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({
+    ...{ pending: 2, claimed: 0, urgency: 3 },
+  });
+  await world.record(t, { ...push('b', 1, 'one'), priority: 2 });
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 3, urgency: 2 });
+  expect((await relay.claimWakes(1_000)).filter((wake) => wake.tenant === t)).toHaveLength(1);
   await world.record(t, push('a', 3, 'three'));
   expect((await relay.claimWakes(1_000)).filter((wake) => wake.tenant === t)).toHaveLength(1);
 });

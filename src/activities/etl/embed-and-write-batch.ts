@@ -1,5 +1,10 @@
 import { noCounts, type BatchCounts } from '../../domain/etl/contract.js';
-import type { GenerationFacts, OpenWrite, Stopped } from '../../domain/etl/ledger.js';
+import type {
+  ChangePriority,
+  GenerationFacts,
+  OpenWrite,
+  Stopped,
+} from '../../domain/etl/ledger.js';
 import { checkCommitted } from './check-committed.js';
 import type { EtlDeps } from './etl-deps.js';
 import { followCopies } from './follow-copies.js';
@@ -17,6 +22,8 @@ export interface EmbedAndWriteBatchInput {
 export interface WrittenBatch {
   counts: BatchCounts;
   waiting: number;
+  /** Of the most urgent change that is left. */
+  urgency?: ChangePriority | undefined;
 }
 
 /** Documents that are written and committed together: what a crash repeats at most. */
@@ -183,7 +190,7 @@ export const createEmbedAndWriteBatch =
         for (const group of groupsOf(await deps.ledger.openWrites(tenant, batchId)))
           await writeDocuments(deps, to, group);
         for (const generation of generations) await followOrLeave(deps, to, generation);
-        const { pending } = await deps.ledger.backlog(tenant, sourceId);
-        return { counts, waiting: pending };
+        const { pending, urgency } = await deps.ledger.backlog(tenant, sourceId);
+        return { counts, waiting: pending, urgency };
       },
     );

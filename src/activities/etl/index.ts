@@ -1,4 +1,4 @@
-import type { SourceFacts } from '../../domain/etl/ledger.js';
+import type { ChangePriority, SourceFacts } from '../../domain/etl/ledger.js';
 import type { ScanStanding } from '../../domain/etl/scan.js';
 import { workflowCaller } from '../run-of.js';
 import { createCompactSink } from './compact-sink.js';
@@ -27,6 +27,7 @@ export interface WatchFacts {
   state: SourceFacts['state'];
   pending: number;
   oldestMs: number;
+  urgency?: ChangePriority | undefined;
 }
 
 /** Names a scan of a tenant. */
@@ -54,12 +55,12 @@ export const createEtlActivities = (
       if (source === undefined) return { state: 'DELETED', pending: 0, oldestMs: 0 };
       const { state } = source;
       if (state === 'DELETING') await recordSourceDeletions(deps, key);
-      const { pending, claimed, oldestMs } = await deps.ledger.backlog(tenant, sourceId);
-      if (state !== 'DELETING' && state !== 'DELETED') return { state, pending, oldestMs };
+      const { claimed, ...due } = await deps.ledger.backlog(tenant, sourceId);
+      if (state !== 'DELETING' && state !== 'DELETED') return { state, ...due };
       const isOver = async () =>
         state === 'DELETED' || (await deps.ledger.endSource(workflowCaller(tenant), sourceId));
-      const hasEnded = pending + claimed === 0 && (await isOver());
-      return { state: hasEnded ? 'DELETED' : 'DELETING', pending, oldestMs };
+      const hasEnded = due.pending + claimed === 0 && (await isOver());
+      return { state: hasEnded ? 'DELETED' : 'DELETING', ...due };
     },
     /** ACTIVE → PAUSED: only someone who changes a setting can help. */
     pauseSource: (of: { tenant: string; sourceId: string; code: string }): Promise<void> =>

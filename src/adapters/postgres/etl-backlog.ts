@@ -1,4 +1,4 @@
-import type { Ledger } from '../../domain/etl/ledger.js';
+import type { ChangePriority, Ledger } from '../../domain/etl/ledger.js';
 import type { LedgerParts } from './etl-rows.js';
 
 /** Changes that are counted, at most: nobody starts more batches than that at once. */
@@ -7,7 +7,9 @@ const COUNTED = 100_000;
 const due = `
   select held.lapsed + (select count(*) from (select from etl_change_event
       where tenant_id = $1 and source_id = $2 and state = 'PENDING' limit ${COUNTED}) w)::int as pending,
-    held.claimed, coalesce(extract(epoch from now() - etl_oldest_change($1, $2)) * 1000, 0)::bigint as oldest
+    held.claimed, coalesce(extract(epoch from now() - etl_oldest_change($1, $2)) * 1000, 0)::bigint as oldest,
+    (select priority from etl_change_event where tenant_id = $1 and source_id = $2 and state = 'PENDING'
+      order by priority, seq limit 1) as urgency
   from (select count(*) filter (where lapsed)::int as lapsed, count(*) filter (where not lapsed)::int as claimed
     from etl_change_event e left join etl_document d on d.tenant_id = $1 and d.doc_id = e.doc_id
       cross join lateral (select coalesce(d.claim_batch = e.batch_id and d.claim_until < now(), false) as lapsed) l
@@ -28,6 +30,7 @@ export const createEtlBacklog = ({ db }: Pick<LedgerParts, 'db'>): Pick<Ledger, 
         pending: Number(row?.pending ?? 0),
         claimed: Number(row?.claimed ?? 0),
         oldestMs: Math.max(0, Number(row?.oldest ?? 0)),
+        urgency: (row?.urgency ?? undefined) as ChangePriority | undefined,
       };
     }),
 });

@@ -2,6 +2,7 @@
 // manifests, a compaction tidies it. What they decide on is in the ledger: a run that is lost, reset or started twice
 // finds the same facts there. Thresholds travel as input, so a change of theirs reaches new runs only.
 import type { StartRequest } from '../events/contract.js';
+import type { ChangePriority } from './ledger.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../units.js';
 
 /** How the two steps of a batch are tried. Milliseconds unless the name says otherwise. */
@@ -214,8 +215,9 @@ export interface IngestBatchResult {
   batchId: string;
   state: 'DONE' | 'TROUBLE' | 'MISCONFIGURED';
   counts: BatchCounts;
-  /** Changes that were still due when the batch ended. */
+  /** Changes that were still due when the batch ended, and how urgent the first of them is. */
   waiting: number;
+  urgency?: ChangePriority | undefined;
   /** Code of what stopped the batch. */
   code?: string | undefined;
 }

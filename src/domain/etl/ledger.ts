@@ -5,7 +5,17 @@ import type { NearDuplicate } from './near-duplicates.js';
 export type ChangeKind = 'upsert' | 'delete' | 'acl';
 
 /** 1 erasure, 2 access and delete, 3 live change, 4 scan backlog, 5 backfill; Temporal's priority key agrees. */
-type ChangePriority = 1 | 2 | 3 | 4 | 5;
+export type ChangePriority = 1 | 2 | 3 | 4 | 5;
+
+/** What a source still has to apply. */
+export interface Backlog {
+  pending: number;
+  claimed: number;
+  /** Age of the oldest change. */
+  oldestMs: number;
+  /** Of the most urgent change; absent where none is pending. */
+  urgency?: ChangePriority | undefined;
+}
 
 /** What a source says about one document. `naturalKey` never leaves the process in clear. */
 export interface ChangeRecord {
@@ -390,10 +400,7 @@ export interface Ledger {
   /** Whether nothing that was recorded with this token is waiting any more. @throws NOT_FOUND for an unknown token */
   isApplied: (tenant: string, changeToken: string) => Promise<boolean>;
   /** Clears `wake_pending` and answers what is due now; changes under a claim that has lapsed are due again. */
-  backlog: (
-    tenant: string,
-    sourceId: string,
-  ) => Promise<{ pending: number; claimed: number; oldestMs: number }>;
+  backlog: (tenant: string, sourceId: string) => Promise<Backlog>;
   /**
    * Records the deletions of some documents of a source that goes with them; nothing where it does not.
    * @param after where the page begins; `''` for the first

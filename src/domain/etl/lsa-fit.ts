@@ -40,23 +40,44 @@ function randomSigns(rows: number, columns: number, seed: number): DenseMatrix {
   return matrix;
 }
 
-/** b ← row of A times Q. */
+/** b ← row of A times Q; four terms at a time, added in the order of one at a time. */
 function rowTimes({ index, weight }: TermWeights, q: DenseMatrix, b: Float64Array): void {
   b.fill(0);
-  for (let at = 0; at < index.length; at++) {
-    const base = (index[at] ?? 0) * q.columns;
-    const value = weight[at] ?? 0;
-    for (let c = 0; c < b.length; c++) b[c] = (b[c] ?? 0) + value * (q.values[base + c] ?? 0);
+  const { columns, values } = q;
+  let at = 0;
+  for (; at + 4 <= index.length; at += 4) {
+    const first = (index[at] as number) * columns;
+    const second = (index[at + 1] as number) * columns;
+    const third = (index[at + 2] as number) * columns;
+    const fourth = (index[at + 3] as number) * columns;
+    const w = weight[at] as number;
+    const x = weight[at + 1] as number;
+    const y = weight[at + 2] as number;
+    const z = weight[at + 3] as number;
+    for (let c = 0; c < columns; c++)
+      b[c] =
+        (b[c] as number) +
+        w * (values[first + c] as number) +
+        x * (values[second + c] as number) +
+        y * (values[third + c] as number) +
+        z * (values[fourth + c] as number);
+  }
+  for (; at < index.length; at++) {
+    const base = (index[at] as number) * columns;
+    const value = weight[at] as number;
+    for (let c = 0; c < columns; c++)
+      b[c] = (b[c] as number) + value * (values[base + c] as number);
   }
 }
 
 /** Y ← Y + rowᵀ b. */
 function addOuter({ index, weight }: TermWeights, b: Float64Array, y: DenseMatrix): void {
+  const { columns, values } = y;
   for (let at = 0; at < index.length; at++) {
-    const base = (index[at] ?? 0) * y.columns;
-    const value = weight[at] ?? 0;
-    for (let c = 0; c < b.length; c++)
-      y.values[base + c] = (y.values[base + c] ?? 0) + value * (b[c] ?? 0);
+    const base = (index[at] as number) * columns;
+    const value = weight[at] as number;
+    for (let c = 0; c < columns; c++)
+      values[base + c] = (values[base + c] as number) + value * (b[c] as number);
   }
 }
 
@@ -94,6 +115,45 @@ function rotation(rows: readonly TermWeights[], space: DenseMatrix): DenseMatrix
   return symmetricEigen(gram(image)).vectors;
 }
 
+// Terms that stay in the nearest cache while every component is taken of them.
+const panel = 16;
+
+/** The space turned to its singular vectors, `terms × lsaDims`; each sum is taken in the order of the columns. */
+function project(space: DenseMatrix, turns: DenseMatrix): Float32Array {
+  const { rows: terms, columns, values } = space;
+  const projection = new Float32Array(terms * lsaDims);
+  // Rows of zeros fill the last four: their sums are zero, as all components beyond the rank are.
+  const padded = new Float64Array((turns.rows + 3) * columns);
+  padded.set(turns.values);
+  const components = Math.min(columns, lsaDims);
+  for (let from = 0; from < terms; from += panel)
+    for (let component = 0; component < components; component += 4) {
+      const four = padded.subarray(component * columns, (component + 4) * columns);
+      for (let term = from; term < Math.min(terms, from + panel); term++) {
+        const place = values.subarray(term * columns, (term + 1) * columns);
+        projectOnFour(place, four, projection.subarray(term * lsaDims + component));
+      }
+    }
+  return projection;
+}
+
+/** The four sums of a row with four others, side by side: one sum alone waits for itself at every step. */
+function projectOnFour(place: Float64Array, four: Float64Array, into: Float32Array): void {
+  const columns = place.length;
+  let [w, x, y, z] = [0, 0, 0, 0];
+  for (let c = 0; c < columns; c++) {
+    const value = place[c] as number;
+    w += value * (four[c] as number);
+    x += value * (four[columns + c] as number);
+    y += value * (four[2 * columns + c] as number);
+    z += value * (four[3 * columns + c] as number);
+  }
+  into[0] = w;
+  into[1] = x;
+  into[2] = y;
+  into[3] = z;
+}
+
 /**
  * Fits `lsa` v2: TF-IDF over terms that at least two texts hold, then a randomised truncated SVD to 384 dimensions.
  * Deterministic, whatever the order of the texts: they are sorted first, the seed is the caller's, and nothing but
@@ -116,15 +176,5 @@ export function fitLsa(of: { texts: readonly string[]; seed: number }): LsaModel
   const columns = Math.min(lsaDims + oversampling, terms, rows.length);
   const space = leadingSpace(rows, { terms, columns, seed: of.seed });
   const vectors = rotation(rows, space);
-  const projection = new Float32Array(terms * lsaDims);
-  for (let component = 0; component < Math.min(columns, lsaDims); component++) {
-    const turn = vectors.values.subarray(component * columns, (component + 1) * columns);
-    for (let term = 0; term < terms; term++) {
-      let sum = 0;
-      for (let c = 0; c < columns; c++)
-        sum += (space.values[term * columns + c] ?? 0) * (turn[c] ?? 0);
-      projection[term * lsaDims + component] = sum;
-    }
-  }
-  return { ...known, projection };
+  return { ...known, projection: project(space, vectors) };
 }

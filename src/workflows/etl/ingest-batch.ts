@@ -54,7 +54,7 @@ export async function ingestBatch(input: IngestBatchInput): Promise<IngestBatchR
   trackStatus({ state: 'RUNNING', waitingOn: 'nothing' });
   const { prepareBatch, embedAndWriteBatch } = steps(input);
   let counts: BatchCounts = noCounts;
-  let waiting = 0;
+  let left: Pick<IngestBatchResult, 'waiting' | 'urgency'> = { waiting: 0 };
   try {
     const { maxDocuments, maxBytes, lingerMs } = limits;
     const claim = { maxDocuments, maxBytes, lingerMs };
@@ -62,13 +62,13 @@ export async function ingestBatch(input: IngestBatchInput): Promise<IngestBatchR
     setCurrentDetails(describeCounts(counts));
     const written = await embedAndWriteBatch({ tenant, sourceId, batchId });
     counts = addCounts(counts, written.counts);
-    waiting = written.waiting;
+    left = { waiting: written.waiting, urgency: written.urgency };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const code = codeOf(error);
     setCurrentDetails(`${describeCounts(counts)}; stopped by ${code}`);
-    return { batchId, state: troubleOf(code), counts, waiting, code };
+    return { batchId, state: troubleOf(code), counts, ...left, code };
   }
   setCurrentDetails(describeCounts(counts));
-  return { batchId, state: 'DONE', counts, waiting };
+  return { batchId, state: 'DONE', counts, ...left };
 }

@@ -21,6 +21,7 @@ import {
   type WatchSourceInput,
   type WatchSourceResult,
 } from '../../domain/etl/contract.js';
+import type { ChangePriority } from '../../domain/etl/ledger.js';
 import { authorise } from '../events/authorise.js';
 import { bookkeeping } from '../events/bookkeeping.js';
 import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
@@ -47,6 +48,8 @@ interface Watch extends WatchResume {
   /** Batches' worth of changes that are due and not given to a batch yet. */
   due: number;
   waiting: number;
+  /** Of the most urgent change that waits, as far as it was told. */
+  urgency: ChangePriority;
   running: Set<string>;
   started: number;
   /** The window is at 0 until a timer ends. */
@@ -66,6 +69,7 @@ const openWatch = (input: WatchSourceInput): Watch => ({
   state: 'ACTIVE',
   due: 0,
   waiting: 0,
+  urgency: 3,
   running: new Set(),
   started: 0,
   resting: false,
@@ -100,6 +104,7 @@ function noteEnd(watch: Watch, result: IngestBatchResult): void {
   if (state === 'DONE') {
     watch.waiting = waiting;
     watch.due = batchesIn(waiting, watch.input);
+    watch.urgency = result.urgency ?? watch.urgency;
   } else {
     watch.unfinished.push(batchId);
   }
@@ -136,7 +141,8 @@ async function runBatch(watch: Watch, batchId: string): Promise<void> {
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: 'ABANDON',
       staticSummary: `up to ${limits.batch.maxDocuments} documents of ${sourceId}`,
-      priority: { priorityKey: 3, fairnessKey: tenant },
+      // What a batch claims first is the most urgent, so it runs as that.
+      priority: { priorityKey: watch.urgency, fairnessKey: tenant },
     });
     result = await child.result();
   } catch (error) {
@@ -168,10 +174,11 @@ async function look(watch: Watch, move: MoveStatus): Promise<void> {
   for (let code = watch.misconfigured.pop(); code !== undefined; code = watch.misconfigured.pop())
     await pauseSource({ tenant, sourceId, code });
   const before = watch.state;
-  const { state, pending } = await readWatch({ tenant, sourceId });
+  const { state, pending, urgency } = await readWatch({ tenant, sourceId });
   watch.state = state;
   watch.waiting = pending;
   watch.due = batchesIn(pending, watch.input);
+  watch.urgency = urgency ?? watch.urgency;
   if (state === before) return;
   // A source that someone mended starts with what it may have.
   if (state === 'ACTIVE') {
