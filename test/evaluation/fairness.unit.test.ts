@@ -30,12 +30,14 @@ function drawRows(random: Random, groups: GroupSpec[]): FairnessRows {
   const selected = new Uint8Array(all);
   const codes = new Uint16Array(all);
   let row = 0;
-  for (const [code, { n, rate }] of groups.entries())
+  for (const [code, { n, rate }] of groups.entries()) {
+    const below = rate * 2 ** 32;
+    codes.fill(code, row, row + n);
     for (let i = 0; i < n; i++, row++) {
-      codes[row] = code;
       labels[row] = i & 1;
-      selected[row] = random.uint32() < rate * 2 ** 32 ? 1 : 0;
+      selected[row] = random.uint32() < below ? 1 : 0;
     }
+  }
   return {
     column: { attribute: 'group', groups: groups.map(({ name }) => name), codes },
     labels,

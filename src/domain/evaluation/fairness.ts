@@ -119,44 +119,51 @@ interface Draw {
 const { max } = Math;
 const INFINITY = Number.POSITIVE_INFINITY;
 
-/** Largest and smallest value over the draws that `include` admits. */
-function range(
-  draws: readonly Draw[],
-  include: (group: GroupRates) => boolean,
-  value: (draw: Draw) => number,
-): { min: number; max: number } {
-  let smallest = INFINITY;
-  let largest = -INFINITY;
-  for (const draw of draws) {
-    if (!include(draw.group)) continue;
-    const at = value(draw);
-    if (at < smallest) smallest = at;
-    if (at > largest) largest = at;
-  }
-  return { min: smallest, max: largest };
-}
-
 const enoughRows = (group: GroupRates): boolean => group.enoughRows;
 const enoughForOdds = (group: GroupRates): boolean => group.enoughForOdds;
-const selectionOf = (draw: Draw): number =>
-  (draw.truePositives + draw.falsePositives) / draw.group.rows;
-const truePositiveRateOf = (draw: Draw): number => draw.truePositives / draw.group.positives;
-const falsePositiveRateOf = (draw: Draw): number => draw.falsePositives / draw.group.negatives;
 
-/** The three measures of one set of draws. Two groups that select nobody are equal: their ratio is 1. */
-function disparity(draws: readonly Draw[]): Record<FairnessMetric, number> {
-  const selection = range(draws, enoughRows, selectionOf);
-  const truePositive = range(draws, enoughForOdds, truePositiveRateOf);
-  const falsePositive = range(draws, enoughForOdds, falsePositiveRateOf);
-  return {
-    demographic_parity_difference: selection.max - selection.min,
-    demographic_parity_ratio: selection.max === 0 ? 1 : selection.min / selection.max,
-    equalized_odds_difference: max(
-      truePositive.max - truePositive.min,
-      falsePositive.max - falsePositive.min,
-    ),
-  };
+/** One value per measure. */
+type Disparity = Record<FairnessMetric, number>;
+
+/**
+ * The three measures of one set of draws, written into `into`, which is returned: a bootstrap takes them thousands of
+ * times. Two groups that select nobody are equal: their ratio is 1.
+ */
+function disparity(draws: readonly Draw[], into: Disparity): Disparity {
+  let [lowest, highest] = [INFINITY, -INFINITY];
+  let [lowestTrue, highestTrue, lowestFalse, highestFalse] = [
+    INFINITY,
+    -INFINITY,
+    INFINITY,
+    -INFINITY,
+  ];
+  for (let at = 0; at < draws.length; at++) {
+    const { group, truePositives, falsePositives } = draws[at] as Draw;
+    if (group.enoughRows) {
+      const selection = (truePositives + falsePositives) / group.rows;
+      if (selection < lowest) lowest = selection;
+      if (selection > highest) highest = selection;
+    }
+    if (group.enoughForOdds) {
+      const truePositive = truePositives / group.positives;
+      const falsePositive = falsePositives / group.negatives;
+      if (truePositive < lowestTrue) lowestTrue = truePositive;
+      if (truePositive > highestTrue) highestTrue = truePositive;
+      if (falsePositive < lowestFalse) lowestFalse = falsePositive;
+      if (falsePositive > highestFalse) highestFalse = falsePositive;
+    }
+  }
+  into.demographic_parity_difference = highest - lowest;
+  into.demographic_parity_ratio = highest === 0 ? 1 : lowest / highest;
+  into.equalized_odds_difference = max(highestTrue - lowestTrue, highestFalse - lowestFalse);
+  return into;
 }
+
+const noDisparity = (): Disparity => ({
+  demographic_parity_difference: NaN,
+  demographic_parity_ratio: NaN,
+  equalized_odds_difference: NaN,
+});
 
 const drawOf = (group: GroupRates): Draw => ({
   group,
@@ -173,7 +180,7 @@ const includedBy: Record<FairnessMetric, (group: GroupRates) => boolean> = {
 /** Assembles the measures; a measure with fewer than two usable groups has no value. */
 function assemble(
   groups: readonly GroupRates[],
-  value: Record<FairnessMetric, number>,
+  value: Disparity,
   samples: Record<FairnessMetric, Float64Array>,
 ): Record<FairnessMetric, FairnessMeasure> {
   const measure = (metric: FairnessMetric): FairnessMeasure => {
@@ -190,18 +197,22 @@ function assemble(
   >;
 }
 
-function collect(
-  resamples: number,
-  draw: () => Record<FairnessMetric, number>,
-): Record<FairnessMetric, Float64Array> {
-  const samples = Object.fromEntries(
-    fairnessMetrics.map((metric) => [metric, new Float64Array(resamples)]),
-  ) as Record<FairnessMetric, Float64Array>;
+/** Values of `draw` by measure; it may answer one object again and again. */
+function collect(resamples: number, draw: () => Disparity): Record<FairnessMetric, Float64Array> {
+  const difference = new Float64Array(resamples);
+  const ratio = new Float64Array(resamples);
+  const odds = new Float64Array(resamples);
   for (let resample = 0; resample < resamples; resample++) {
     const values = draw();
-    for (const metric of fairnessMetrics) samples[metric][resample] = values[metric];
+    difference[resample] = values.demographic_parity_difference;
+    ratio[resample] = values.demographic_parity_ratio;
+    odds[resample] = values.equalized_odds_difference;
   }
-  return samples;
+  return {
+    demographic_parity_difference: difference,
+    demographic_parity_ratio: ratio,
+    equalized_odds_difference: odds,
+  };
 }
 
 /**
@@ -225,13 +236,14 @@ export function measureFairness(rows: FairnessRows, resampling: Resampling): Fai
       }),
     );
   const draws = strata.map(({ draw }) => draw);
-  const value = disparity(draws);
+  const value = disparity(draws, noDisparity());
+  const drawn = noDisparity();
   const samples = collect(resampling.resamples ?? DEFAULT_RESAMPLES, () => {
     for (const stratum of strata) {
       stratum.draw.truePositives = stratum.truePositives(random);
       stratum.draw.falsePositives = stratum.falsePositives(random);
     }
-    return disparity(draws);
+    return disparity(draws, drawn);
   });
   return { attribute: rows.column.attribute, groups, measures: assemble(groups, value, samples) };
 }
@@ -301,13 +313,17 @@ export function compareFairness(
   });
   const ownDraws = strata.map((stratum) => stratum.own);
   const referenceDraws = strata.map((stratum) => stratum.reference);
-  const difference = (): Record<FairnessMetric, number> => {
-    const mine = disparity(ownDraws);
-    const theirs = disparity(referenceDraws);
-    for (const metric of fairnessMetrics) mine[metric] -= theirs[metric];
+  const theirs = noDisparity();
+  const difference = (mine: Disparity): Disparity => {
+    disparity(ownDraws, mine);
+    disparity(referenceDraws, theirs);
+    mine.demographic_parity_difference -= theirs.demographic_parity_difference;
+    mine.demographic_parity_ratio -= theirs.demographic_parity_ratio;
+    mine.equalized_odds_difference -= theirs.equalized_odds_difference;
     return mine;
   };
-  const value = difference();
+  const value = difference(noDisparity());
+  const drawn = noDisparity();
   const samples = collect(resampling.resamples ?? DEFAULT_RESAMPLES, () => {
     for (const stratum of strata) {
       const positives = stratum.positives(random);
@@ -317,7 +333,7 @@ export function compareFairness(
       stratum.reference.truePositives = positives.reference;
       stratum.reference.falsePositives = negatives.reference;
     }
-    return difference();
+    return difference(drawn);
   });
   return assemble(own, value, samples);
 }
