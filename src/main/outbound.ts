@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { addressKind } from '../adapters/egress/address-policy.js';
 import { createEgress, fetchFollowing, type Egress } from '../adapters/egress/create-egress.js';
 import type { ConnectionEntry } from '../adapters/egress/policy.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
@@ -15,14 +16,24 @@ export interface Outbound {
   close: () => Promise<void>;
 }
 
-const serviceEntry = ({ protocol, hostname, port }: URL): ConnectionEntry => ({
-  scheme: protocol === 'https:' ? 'https' : 'http',
-  host: hostname.replace(/^\[|\]$/g, ''),
-  port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
-  // The operator named this very address, so it may lie inside.
-  allowPrivateNetwork: true,
-  allowLoopback: true,
-});
+/** This host itself, by a name or an address that cannot mean another one. */
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || addressKind(host) === 'loopback';
+
+/**
+ * The operator named this very host, so it may lie inside. On this host itself only where the name says so: any other
+ * name that answers with a loopback address was turned around by whoever answers for it.
+ */
+export const serviceEntry = ({ protocol, hostname, port }: URL): ConnectionEntry => {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return {
+    scheme: protocol === 'https:' ? 'https' : 'http',
+    host,
+    port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+    allowPrivateNetwork: true,
+    allowLoopback: isLoopback(host),
+  };
+};
 
 /** The ways out: addresses that the operator allowed, and the configured embedding service. */
 export function createOutbound({ etl }: Pick<Config, 'etl'>): Outbound {

@@ -93,7 +93,7 @@ export function addressKind(address: string): AddressKind {
 export interface AddressAllowance {
   /** On-premises hosts: RFC 1918, RFC 6598, ULA. Never link-local. */
   allowPrivateNetwork?: boolean | undefined;
-  /** Outside production only. */
+  /** This host: only where an entry names it as that. */
   allowLoopback?: boolean | undefined;
 }
 
