@@ -1,5 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { mergeHealth, type KnowledgeHealth } from '../../domain/etl/knowledge-health.js';
+import { createPassLoop } from '../events/pass-loop.js';
+import type { Loop } from '../events/relay-loop.js';
 
 /** What the health loop asks for. */
 export interface HealthDeps {
@@ -12,33 +13,17 @@ export interface HealthDeps {
   intervalMs?: number | undefined;
 }
 
-/** Missed looks after which the loop counts as unhealthy. */
-const MISSED = 4;
-
 /** Reads what only the ledger knows of freshness and wholeness, tenant by tenant, and publishes the sum. */
-export function createHealthLoop(deps: HealthDeps) {
-  const intervalMs = deps.intervalMs ?? 15_000;
-  let doneAtMs = performance.now();
-  const look = async (signal: AbortSignal): Promise<void> => {
-    const all: KnowledgeHealth[] = [];
-    for (const tenant of await deps.tenants()) {
-      if (signal.aborted) return;
-      all.push(await deps.readHealth(tenant));
-    }
-    deps.publish(mergeHealth(all));
-    doneAtMs = performance.now();
-  };
-  return {
-    healthy: (): boolean => performance.now() - doneAtMs < intervalMs * MISSED,
-    run: async (signal: AbortSignal): Promise<void> => {
-      while (!signal.aborted) {
-        try {
-          await look(signal);
-        } catch (error) {
-          deps.log.warn({ reason: String(error) }, 'etl: health cannot be read');
-        }
-        await delay(intervalMs, undefined, { signal }).catch(() => undefined);
+export const createHealthLoop = (deps: HealthDeps): Loop =>
+  createPassLoop({
+    intervalMs: deps.intervalMs ?? 15_000,
+    pass: async (signal) => {
+      const all: KnowledgeHealth[] = [];
+      for (const tenant of await deps.tenants()) {
+        if (signal.aborted) return;
+        all.push(await deps.readHealth(tenant));
       }
+      deps.publish(mergeHealth(all));
     },
-  };
-}
+    failed: (error) => deps.log.warn({ reason: String(error) }, 'etl: health cannot be read'),
+  });

@@ -1,10 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   retentionKinds,
   type RetentionKind,
   type RetentionLedger,
 } from '../../domain/etl/retention.js';
 import { HOUR_MS } from '../../domain/units.js';
+import { createPassLoop } from '../events/pass-loop.js';
+import type { Loop } from '../events/relay-loop.js';
 
 /** What the retention loop asks for. */
 export interface RetentionDeps {
@@ -15,16 +16,11 @@ export interface RetentionDeps {
   intervalMs?: number | undefined;
 }
 
-/** Passes that may fail before the loop counts as unhealthy. */
-const MISSED = 4;
-
 /**
  * Removes what the ledger has kept for its time, tenant by tenant, a bounded page a transaction. Several loops may run;
  * what one of them has removed the others do not find, and a pass that was cut short is continued by the next.
  */
-export function createRetentionLoop(deps: RetentionDeps) {
-  const intervalMs = deps.intervalMs ?? 6 * HOUR_MS;
-  let doneAtMs = performance.now();
+export function createRetentionLoop(deps: RetentionDeps): Loop {
   const purge = async (tenant: string, kind: RetentionKind, signal: AbortSignal) => {
     let removed = 0;
     let after: string | undefined = '';
@@ -35,22 +31,13 @@ export function createRetentionLoop(deps: RetentionDeps) {
     }
     if (removed > 0) deps.log.info({ tenant, kind, removed }, 'etl: kept for their time');
   };
-  const pass = async (signal: AbortSignal): Promise<void> => {
-    for (const tenant of await deps.tenants())
-      for (const kind of retentionKinds) await purge(tenant, kind, signal);
-    doneAtMs = performance.now();
-  };
-  return {
-    healthy: (): boolean => performance.now() - doneAtMs < intervalMs * MISSED,
-    run: async (signal: AbortSignal): Promise<void> => {
-      while (!signal.aborted) {
-        try {
-          await pass(signal);
-        } catch (error) {
-          deps.log.warn({ reason: String(error) }, 'etl: retention waits for its next pass');
-        }
-        await delay(intervalMs, undefined, { signal }).catch(() => undefined);
-      }
+  return createPassLoop({
+    intervalMs: deps.intervalMs ?? 6 * HOUR_MS,
+    pass: async (signal) => {
+      for (const tenant of await deps.tenants())
+        for (const kind of retentionKinds) await purge(tenant, kind, signal);
     },
-  };
+    failed: (error) =>
+      deps.log.warn({ reason: String(error) }, 'etl: retention waits for its next pass'),
+  });
 }

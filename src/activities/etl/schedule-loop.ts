@@ -1,5 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { scheduleIdOf, type ScheduledWork } from '../../domain/etl/due-work.js';
+import { createPassLoop } from '../events/pass-loop.js';
+import type { Loop } from '../events/relay-loop.js';
 
 /** What the schedule loop asks for. */
 export interface ScheduleDeps {
@@ -28,11 +29,10 @@ const MISSED = 6;
  * while either was away, or was changed by hand, is put right by the next look. Several loops may run; each step may be
  * repeated. Between looks at all Schedules, the loop goes by what it has put itself.
  */
-export function createScheduleLoop(deps: ScheduleDeps) {
+export function createScheduleLoop(deps: ScheduleDeps): Loop {
   const { rowsMs, listMs } = deps.intervals ?? { rowsMs: 5_000, listMs: 300_000 };
   let known = new Map<string, string>();
   let listedAtMs = -Infinity;
-  let doneAtMs = performance.now();
 
   const wanted = async (): Promise<Map<string, ScheduledWork>> => {
     const all: ScheduledWork[] = [];
@@ -61,21 +61,15 @@ export function createScheduleLoop(deps: ScheduleDeps) {
       await deps.remove(scheduleId);
       known.delete(scheduleId);
     }
-    doneAtMs = performance.now();
   };
-  return {
-    healthy: (): boolean => performance.now() - doneAtMs < Math.max(60_000, rowsMs * MISSED),
-    run: async (signal: AbortSignal): Promise<void> => {
-      while (!signal.aborted) {
-        try {
-          await look(signal);
-        } catch (error) {
-          // What is there is not known any more: the next look lists it.
-          listedAtMs = -Infinity;
-          deps.log.warn({ reason: String(error) }, 'etl: schedules cannot be kept');
-        }
-        await delay(rowsMs, undefined, { signal }).catch(() => undefined);
-      }
+  return createPassLoop({
+    pass: look,
+    intervalMs: rowsMs,
+    patienceMs: Math.max(60_000, rowsMs * MISSED),
+    failed: (error) => {
+      // What is there is not known any more: the next look lists it.
+      listedAtMs = -Infinity;
+      deps.log.warn({ reason: String(error) }, 'etl: schedules cannot be kept');
     },
-  };
+  });
 }
