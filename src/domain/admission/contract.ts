@@ -1,0 +1,57 @@
+/**
+ * What a request is worth when there is more of it than can be done. Shed in this order: `batch`, `durable`, `interactive`;
+ * `control` never by the adaptive limit, it has a reserve of its own, so that a kill switch works under a flood.
+ */
+export const admissionClasses = ['control', 'interactive', 'durable', 'batch'] as const;
+export type AdmissionClass = (typeof admissionClasses)[number];
+
+/** Classes that share the adaptive limit. */
+export type SharedClass = Exclude<AdmissionClass, 'control'>;
+
+/**
+ * Why a request was not taken. The first four are the caller's limit (429), the others ours (503): `address`, `key`, `tenant`
+ * requests a minute; `failures` of authentication; `concurrency` the adaptive limit; `control` and `streams` their own caps;
+ * `backlog` a start that would miss its deadline.
+ */
+export const refusalReasons = [
+  'address',
+  'key',
+  'tenant',
+  'failures',
+  'concurrency',
+  'control',
+  'streams',
+  'backlog',
+] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
+
+/** Whose requests are counted. */
+export const rateScopes = ['address', 'key', 'tenant'] as const;
+export type RateScope = (typeof rateScopes)[number];
+
+/** Whose failures to prove who they are are counted. */
+export const failureScopes = ['address', 'key'] as const;
+export type FailureScope = (typeof failureScopes)[number];
+
+/** What one limit says to one request. Times are milliseconds from now. */
+export type RateVerdict =
+  | { allowed: true }
+  | {
+      allowed: false;
+      /** Of a window, over all processes. */
+      limit: number;
+      windowMs: number;
+      /** Until it is worth asking again. */
+      waitMs: number;
+    };
+
+/** A refusal before any work: whose limit, and when to come back. */
+export interface AdmissionRefusal {
+  reason: RefusalReason;
+  class: AdmissionClass;
+  /** 0 where the limit is not one of a number. */
+  limit: number;
+  /** Absent where the limit is of requests at a time. */
+  windowMs?: number | undefined;
+  waitMs: number;
+}
