@@ -75,6 +75,8 @@ export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
     const problem = problemOf(refusal, requestId);
     if (refusal.internal !== undefined)
       deps.log.error({ requestId, internal: refusal.internal }, refusal.message);
+    const { status } = problem;
+    deps.observe({ operation: 'unmatched', requestId, status, code: refusal.code, seconds: 0 });
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   });
   return app;

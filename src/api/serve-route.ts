@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Principal } from '../domain/access/principal.js';
 import type { AuditFacts } from '../domain/audit/contract.js';
 import { digestOf, sha256 } from '../domain/digest.js';
-import { errorTable, PlatformError } from '../domain/errors.js';
+import { errorTable, PlatformError, type ErrorCode } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
 import type { Caller } from '../domain/events/change.js';
 import { asPlatformError, fieldErrors, problemOf } from './problem.js';
@@ -42,6 +42,8 @@ export interface FinishedRequest {
   principalId?: string | undefined;
   /** 499 where the caller went away before the answer. */
   status: number;
+  /** Where it was refused. */
+  code?: ErrorCode | undefined;
   seconds: number;
 }
 
@@ -287,12 +289,16 @@ function authorise({ permission }: Route['spec'], principal: Principal): void {
   });
 }
 
+interface ServeContext {
+  route: Route;
+  deps: EdgeDeps;
+  requestId: string;
+  caller: Caller | undefined;
+  code: ErrorCode | undefined;
+}
+
 /** Serves one request to its end; `caller` is what others may know of who sent it. */
-async function serve(
-  request: Request,
-  response: Response,
-  context: { route: Route; deps: EdgeDeps; requestId: string; caller: Caller | undefined },
-): Promise<void> {
+async function serve(request: Request, response: Response, context: ServeContext): Promise<void> {
   const { route, deps } = context;
   try {
     const who = await identify(request, response, context);
@@ -301,6 +307,7 @@ async function serve(
     await answer(request, response, { route, deps, who });
   } catch (error) {
     let refusal = asPlatformError(error);
+    context.code = refusal.code;
     if (response.headersSent) return;
     try {
       await refuse(response, refusal, context);
@@ -311,6 +318,7 @@ async function serve(
         refusal.code === 'INTERNAL'
           ? refusal
           : new PlatformError('STORE_UNAVAILABLE', 'The refusal could not be recorded.');
+      context.code = code.code;
       await refuse(response, code, { ...context, caller: undefined });
     }
   }
@@ -323,7 +331,7 @@ export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
     const startedAt = performance.now();
     const requestId = deps.newRequestId();
     response.set('x-request-id', requestId);
-    const context = { route, deps, requestId, caller: undefined as Caller | undefined };
+    const context: ServeContext = { route, deps, requestId, caller: undefined, code: undefined };
     response.once('close', () =>
       deps.observe({
         operation,
@@ -331,6 +339,7 @@ export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
         tenant: context.caller?.tenant,
         principalId: context.caller?.actor.subject,
         status: response.writableFinished ? response.statusCode : CALLER_GONE,
+        code: context.code,
         seconds: (performance.now() - startedAt) / 1000,
       }),
     );

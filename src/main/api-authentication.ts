@@ -19,6 +19,8 @@ export function createAuthentication(parts: Parts, stopping: AbortSignal) {
   });
   return async (header: string | undefined): Promise<Principal | undefined> => {
     const result = await authenticate(header);
-    return typeof result === 'string' ? undefined : result;
+    if (typeof result !== 'string') return result;
+    parts.metrics.edge.countAuthnFailure(result);
+    return undefined;
   };
 }

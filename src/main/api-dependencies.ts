@@ -95,13 +95,43 @@ const inferenceDeps = (
   },
 });
 
+function accessDeps({ db, keyFolder, metrics }: Parts): AllRouteDeps['access'] {
+  const access = createAccessStore(db);
+  const secrets = createFileSigningSecrets(keyFolder);
+  return {
+    ...access,
+    createPrincipal: async (caller, input) => {
+      const made = await access.createPrincipal(caller, input);
+      if (!made.replayed) metrics.edge.countGrants(input.roles);
+      return made;
+    },
+    setRoles: async (caller, input) => {
+      const made = await access.setRoles(caller, input);
+      if (!made.replayed) metrics.edge.countGrants(input.roles);
+      return made;
+    },
+    createKey: async (caller, request) => access.createKey(caller, request, await secrets.pepper()),
+    nowMs: () => Date.now(),
+  };
+}
+
+function auditDeps({ db, checkpoints, metrics }: Parts): AllRouteDeps['audit'] {
+  const audit = createAuditStore(db);
+  const verify = createVerifyAudit({ ...audit, readCheckpoints: checkpoints.read });
+  return {
+    listEntries: audit.listEntries,
+    verify: async (tenant, signal) => {
+      const verdict = await verify(tenant, signal);
+      metrics.platform.countVerification(verdict.status);
+      return verdict;
+    },
+  };
+}
+
 /** What every endpoint asks for, from the parts of this process. */
 export function createRouteDeps(parts: Parts, serving: Serving) {
   const { db } = parts;
-  const secrets = createFileSigningSecrets(parts.keyFolder);
   const links = createLinks(parts);
-  const access = createAccessStore(db);
-  const audit = createAuditStore(db);
   const evaluation = createEvaluationStore(db);
   const inferences = createInferenceViews(db);
   const outbound = createOutbound(parts.config);
@@ -112,16 +142,8 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
     sweepMs: SETTLEMENT_SWEEP_MS,
   });
   const routes: AllRouteDeps = {
-    access: {
-      ...access,
-      createKey: async (caller, request) =>
-        access.createKey(caller, request, await secrets.pepper()),
-      nowMs: () => Date.now(),
-    },
-    audit: {
-      listEntries: audit.listEntries,
-      verify: createVerifyAudit({ ...audit, readCheckpoints: parts.checkpoints.read }),
-    },
+    access: accessDeps(parts),
+    audit: auditDeps(parts),
     datasets: datasetsDeps(parts, links),
     ...createKnowledgeRoutes(parts, { serving, knowledge, outbound, links }),
     training: {
@@ -157,7 +179,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
   return {
     routes,
     loops,
-    recordRefusal: audit.recordRefusal,
+    recordRefusal: createAuditStore(db).recordRefusal,
     close: async () => {
       await knowledge.close();
       await outbound.close();

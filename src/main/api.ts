@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { loadConfig, type Config } from '../config.js';
 import { createApp } from '../api/app.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
@@ -7,7 +8,7 @@ import { createAuthentication } from './api-authentication.js';
 import { createRouteDeps } from './api-dependencies.js';
 import { openParts, requireUrl, type Parts } from './dependencies.js';
 import { createEdgeServer } from './edge-server.js';
-import { closeServer, listen, startInternalListener } from './metrics.js';
+import { closeServer, listen, startInternalListener } from './internal-listener.js';
 import { allRoutes } from './routes.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
@@ -42,7 +43,7 @@ export async function createPublicServer(
     newRequestId: () => formatId('request', Date.now(), randomBytes(10)),
     log,
     observe: (request) => {
-      metrics.observeRequest(request.operation, request.status, request.seconds);
+      metrics.edge.observeRequest(request);
       log.info(request, 'request');
     },
     trace: traceRequest,
@@ -52,6 +53,11 @@ export async function createPublicServer(
   const server = createEdgeServer(app, {
     connections: config.api.connectionCount,
     addressConnections: config.api.addressConnectionCount,
+    onRejected: metrics.edge.rejectConnection,
+  });
+  server.on('request', (_request, response: ServerResponse) => {
+    metrics.edge.changeInflight(1);
+    response.once('close', () => metrics.edge.changeInflight(-1));
   });
   const loops = startLoops(parts, [...serving.loops, ...routeDeps.loops], stopping);
   await listen(server, { host: config.api.host, port: config.api.port });

@@ -10,6 +10,8 @@ export interface EdgeLimits {
   headersMs?: number;
   /** How long a connection may lie between two requests (60 s). */
   idleMs?: number;
+  /** Told of each connection that is closed unread, and of the cap that closed it. */
+  onRejected?: ((reason: 'CONNECTIONS' | 'ADDRESS_CONNECTIONS') => void) | undefined;
 }
 
 const MAX_HEADER_BYTES = 16_384;
@@ -30,7 +32,8 @@ export function createEdgeServer(app: RequestListener, limits: EdgeLimits): Serv
   server.keepAliveTimeout = idleMs;
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   server.maxConnections = limits.connections;
-  limitAddresses(server, limits.addressConnections);
+  server.on('drop', () => limits.onRejected?.('CONNECTIONS'));
+  limitAddresses(server, limits);
   return server;
 }
 
@@ -38,12 +41,16 @@ export function createEdgeServer(app: RequestListener, limits: EdgeLimits): Serv
  * Closes an address's connections beyond its share as they come, before a byte of them is read: a client that opens sockets
  * and lets them lie takes none from the others.
  */
-function limitAddresses(server: Server, perAddress: number): void {
+function limitAddresses(
+  server: Server,
+  { addressConnections, onRejected }: Pick<EdgeLimits, 'addressConnections' | 'onRejected'>,
+): void {
   const open = new Map<string, number>();
   server.on('connection', (socket) => {
     const address = socket.remoteAddress ?? '';
     const count = (open.get(address) ?? 0) + 1;
-    if (count > perAddress) {
+    if (count > addressConnections) {
+      onRejected?.('ADDRESS_CONNECTIONS');
       socket.destroy();
       return;
     }

@@ -1,8 +1,13 @@
 import { openDatabase } from '../adapters/postgres/database.js';
 import { createAuditStore } from '../adapters/postgres/audit.js';
 import { createRelayStore } from '../adapters/postgres/events.js';
+import { createPlatformHealth } from '../adapters/postgres/platform-health.js';
+import { readKeyAges } from '../adapters/secrets/key-ages.js';
+import { createQueueBacklogs } from '../adapters/temporal/queue-backlogs.js';
 import { createCheckpointLoop, createSealerLoop } from '../activities/audit/index.js';
+import { createPlatformHealthLoop } from '../activities/events/platform-health-loop.js';
 import { createRelayLoop } from '../activities/events/relay-loop.js';
+import { taskQueues } from '../domain/task-queues.js';
 import { requireUrl, type Parts } from './dependencies.js';
 import { createEtlLoops } from './etl-loops.js';
 import type { NamedLoop } from './run-loops.js';
@@ -53,6 +58,19 @@ function relay(parts: Parts, signal: AbortSignal): NamedLoop {
   return { name: 'relay', loop: { ...loop, run } };
 }
 
+/** Shows how the platform stands as a whole. */
+function platformHealth(parts: Parts): NamedLoop {
+  const loop = createPlatformHealthLoop({
+    ...createPlatformHealth(parts.db),
+    ...createQueueBacklogs(parts.temporal.client, Object.values(taskQueues)),
+    tenants: parts.db.tenants,
+    readKeyAges: () => readKeyAges(parts.keyFolder, Date.now()),
+    publish: parts.metrics.platform.publishHealth,
+    log: parts.log,
+  });
+  return { name: 'platform-health', loop };
+}
+
 /** Loops of a worker by its roles; of `orchestration`: relay, audit sealer, audit checkpoints. */
 export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[] {
   const knowledge = createEtlLoops(parts);
@@ -67,10 +85,12 @@ export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[
     nowMs: () => Date.now(),
     log: parts.log,
   });
+  parts.metrics.platform.watchCheckpoints(checkpoints);
   return [
     relay(parts, signal),
     { name: 'audit-sealer', loop: sealer },
     { name: 'audit-checkpoints', loop: checkpoints },
+    platformHealth(parts),
     ...knowledge,
   ];
 }

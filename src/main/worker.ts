@@ -2,7 +2,7 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import { loadConfig, type Config } from '../config.js';
 import { openParts, requireUrl } from './dependencies.js';
 import { createLog } from './log.js';
-import { startInternalListener } from './metrics.js';
+import { startInternalListener } from './internal-listener.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
 import { createRuntimeLogger } from './runtime-logger.js';

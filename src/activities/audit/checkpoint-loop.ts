@@ -37,6 +37,8 @@ export interface CheckpointLoop {
   healthy: () => boolean;
   /** Milliseconds since the last sweep after which every due checkpoint was on the disk. */
   lagMs: () => number;
+  /** Chains that contradict their last checkpoint. */
+  brokenChains: () => number;
 }
 
 /** The last checkpoint of each tenant. */
@@ -93,6 +95,7 @@ export function createCheckpointLoop(deps: CheckpointDeps): CheckpointLoop {
   let doneAtMs = deps.nowMs();
   let failed = false;
   let reported = '';
+  let brokenChains = 0;
   const report = (broken: string[]) => {
     const names = broken.join(', ');
     if (names !== reported && broken.length > 0) {
@@ -102,10 +105,12 @@ export function createCheckpointLoop(deps: CheckpointDeps): CheckpointLoop {
       );
     }
     reported = names;
+    brokenChains = broken.length;
   };
   return {
     healthy: () => !failed && reported === '',
     lagMs: () => deps.nowMs() - doneAtMs,
+    brokenChains: () => brokenChains,
     run: async (signal) => {
       let last: Map<string, Witnessed> | undefined;
       while (!signal.aborted) {
