@@ -16,6 +16,10 @@ export interface Config {
     hosts: ReadonlySet<string> | undefined;
     connectionCount: number;
     addressConnectionCount: number;
+    inflightCount: number;
+    replicaCount: number;
+    /** A minute, over all processes; 0: no limit. */
+    rates: { address: number; key: number; tenant: number; failures: number };
     internalHost: string;
     internalPort: number;
     drainMs: number;
@@ -195,6 +199,14 @@ function nested(env: Environment): Config {
       hosts: hostsOf(env),
       connectionCount: env.ANNEAL_API_CONNECTION_COUNT,
       addressConnectionCount: env.ANNEAL_API_ADDRESS_CONNECTION_COUNT,
+      inflightCount: env.ANNEAL_API_INFLIGHT_COUNT,
+      replicaCount: env.ANNEAL_API_REPLICA_COUNT,
+      rates: {
+        address: env.ANNEAL_RATE_ADDRESS_PER_MINUTE,
+        key: env.ANNEAL_RATE_KEY_PER_MINUTE,
+        tenant: env.ANNEAL_RATE_TENANT_PER_MINUTE,
+        failures: env.ANNEAL_RATE_FAILURES_PER_MINUTE,
+      },
       internalHost: env.ANNEAL_INTERNAL_HOST,
       internalPort: env.ANNEAL_INTERNAL_PORT,
       drainMs: env.ANNEAL_DRAIN_MS,

@@ -42,6 +42,24 @@ export const environmentSchema = z.object({
   ANNEAL_API_ADDRESS_CONNECTION_COUNT: count(500, 1, 100_000).describe(
     'Open connections of one client address, at most; behind a load balancer as many as it opens.',
   ),
+  ANNEAL_API_INFLIGHT_COUNT: count(1_000, 8, 100_000).describe(
+    'Requests that the API works on at once, at most; within it the limit follows latency, event loop and database pool by itself.',
+  ),
+  ANNEAL_API_REPLICA_COUNT: count(1, 1, 1_000).describe(
+    'API processes; while Postgres does not answer each one takes its part of the rates below.',
+  ),
+  ANNEAL_RATE_ADDRESS_PER_MINUTE: count(60_000, 0, 1e8).describe(
+    'Requests a minute of one client address, over all processes; 0: no limit. Behind a load balancer all requests come from its address.',
+  ),
+  ANNEAL_RATE_KEY_PER_MINUTE: count(30_000, 0, 1e8).describe(
+    'Requests a minute with one API key, over all processes; 0: no limit.',
+  ),
+  ANNEAL_RATE_TENANT_PER_MINUTE: count(60_000, 0, 1e8).describe(
+    'Requests a minute of one tenant, over all processes; 0: no limit.',
+  ),
+  ANNEAL_RATE_FAILURES_PER_MINUTE: count(100, 0, 1e6).describe(
+    'Failed authentications a minute of one client address, and at one key id; 0: no limit. Beyond it the address is refused for a minute, then twice as long each time.',
+  ),
   ANNEAL_INTERNAL_HOST: z
     .string()
     .default('127.0.0.1')

@@ -27,6 +27,8 @@ const everywhere: ErrorCode[] = [
   'NOT_FOUND',
   'INTERNAL',
   'STORE_UNAVAILABLE',
+  'RATE_LIMITED',
+  'OVERLOADED',
 ];
 const withBody: ErrorCode[] = ['INVALID_REQUEST', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 const withKey: ErrorCode[] = ['IDEMPOTENCY_KEY_REQUIRED', 'IDEMPOTENCY_MISMATCH'];

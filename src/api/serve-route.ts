@@ -5,6 +5,13 @@ import { digestOf, sha256 } from '../domain/digest.js';
 import { errorTable, PlatformError, type ErrorCode } from '../domain/errors.js';
 import type { StartRequest, WakeRequest } from '../domain/events/contract.js';
 import type { Caller } from '../domain/events/change.js';
+import {
+  admissionOf,
+  AdmissionRefused,
+  writeRefused,
+  type EdgeAdmission,
+  type Permit,
+} from './admission.js';
 import { asPlatformError, fieldErrors, problemOf } from './problem.js';
 import { jsonOf, readJson, readRaw, type BodyLimits } from './read-json.js';
 import { mutates, type Reply, type Route, type RouteRequest } from './route.js';
@@ -27,6 +34,8 @@ export interface EdgeDeps {
     of: { operation: string; requestId: string },
     work: () => Promise<{ status: number }>,
   ): Promise<void>;
+  /** Who is let in, and how much of it at once; absent: everybody. */
+  admission?: EdgeAdmission;
   /** Aborts when the process stops. */
   stopping: AbortSignal;
   /** Names that a Host header may have, in lower case; undefined: any. */
@@ -168,9 +177,9 @@ async function carryOut(deps: EdgeDeps, who: Who, reply: Reply<unknown>): Promis
 async function answer(
   request: Request,
   response: Response,
-  context: { route: Route; deps: EdgeDeps; who: Who },
+  context: { route: Route; deps: EdgeDeps; who: Who; permit: Permit | undefined },
 ) {
-  const { route, deps, who } = context;
+  const { route, deps, who, permit } = context;
   const parsed = await parseRequest(request, response, context);
   const gone = new AbortController();
   response.on('close', () => gone.abort());
@@ -191,6 +200,8 @@ async function answer(
   const replayed = reply.replayed === true;
   await carryOut(deps, who, reply);
   if (reply.status === 202 && routeRequest.waitMs > 0 && route.spec.wait !== undefined) {
+    // Who waits does no work meanwhile, and takes nobody's place.
+    permit?.release(true);
     reply = (await route.spec.wait(routeRequest, reply.body)) ?? reply;
   }
   if (replayed) response.set('Idempotent-Replayed', 'true');
@@ -219,10 +230,12 @@ async function refuse(
 ) {
   const { route, deps, requestId, caller } = context;
   const { status, retryable } = errorTable[refusal.code];
-  if (status >= 500 || refusal.internal !== undefined) {
+  // Of a flood nothing is kept but a count.
+  const isFlood = refusal instanceof AdmissionRefused;
+  if (!isFlood && (status >= 500 || refusal.internal !== undefined)) {
     deps.log.error({ requestId, code: refusal.code, internal: refusal.internal }, refusal.message);
   }
-  if (caller !== undefined && status < 500 && (mutates(route.spec) || status === 403)) {
+  if (!isFlood && caller !== undefined && status < 500 && (mutates(route.spec) || status === 403)) {
     await deps.recordRefusal(caller, {
       action: 'request.refused',
       resource: { type: 'operation', id: route.spec.operation },
@@ -231,6 +244,7 @@ async function refuse(
   }
   response.set('x-should-retry', String(retryable));
   if (status === 503) response.set('Retry-After', '2');
+  if (isFlood) writeRefused(response.req, response, refusal);
   if (status === 401) response.set('WWW-Authenticate', 'Bearer');
   response
     .status(status)
@@ -300,13 +314,21 @@ interface ServeContext {
 /** Serves one request to its end; `caller` is what others may know of who sent it. */
 async function serve(request: Request, response: Response, context: ServeContext): Promise<void> {
   const { route, deps } = context;
+  const admission = admissionOf(deps.admission, { route, request });
+  let permit: Permit | undefined;
   try {
+    await admission?.arrive();
     const who = await identify(request, response, context);
     context.caller = callerOfWho(who);
+    permit = await admission?.enter(who.principal);
     authorise(route.spec, who.principal);
-    await answer(request, response, { route, deps, who });
+    await answer(request, response, { route, deps, who, permit });
+    permit?.release(true);
   } catch (error) {
+    permit?.release(false);
     let refusal = asPlatformError(error);
+    if (errorTable[refusal.code].status === 401)
+      refusal = (await admission?.failed(refusal)) ?? refusal;
     context.code = refusal.code;
     if (response.headersSent) return;
     try {

@@ -4,6 +4,7 @@ import { loadConfig, type Config } from '../config.js';
 import { createApp } from '../api/app.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
 import { formatId } from '../domain/ids.js';
+import { openAdmission } from './admission.js';
 import { createAuthentication } from './api-authentication.js';
 import { createRouteDeps } from './api-dependencies.js';
 import { openParts, requireUrl, type Parts } from './dependencies.js';
@@ -24,6 +25,9 @@ export interface ApiAround {
   etl?: ((deps: EtlRouteDeps) => EtlRouteDeps) | undefined;
 }
 
+const isShed = ({ code }: { code?: string | undefined }): boolean =>
+  code === 'RATE_LIMITED' || code === 'OVERLOADED';
+
 /** The public server on an ephemeral or configured port; what tests start in process. */
 export async function createPublicServer(
   parts: Parts,
@@ -35,7 +39,9 @@ export async function createPublicServer(
   const routeDeps = createRouteDeps(parts, serving);
   const { routes } = routeDeps;
   const etl = around.etl?.(routes.etl) ?? routes.etl;
-  const app = createApp(allRoutes({ ...routes, etl }), {
+  const admission = await openAdmission(parts);
+  const app = createApp(allRoutes(admission.gate({ ...routes, etl })), {
+    admission: admission.edge,
     authenticate: createAuthentication(parts, stopping),
     startWorkflow: starter.startWorkflow,
     wakeWorkflow: starter.wakeWorkflow,
@@ -44,7 +50,8 @@ export async function createPublicServer(
     log,
     observe: (request) => {
       metrics.edge.observeRequest(request);
-      log.info(request, 'request');
+      // A line for each request of a flood would be a flood itself.
+      if (!isShed(request)) log.info(request, 'request');
     },
     trace: traceRequest,
     stopping,
@@ -59,9 +66,21 @@ export async function createPublicServer(
     metrics.edge.changeInflight(1);
     response.once('close', () => metrics.edge.changeInflight(-1));
   });
-  const loops = startLoops(parts, [...serving.loops, ...routeDeps.loops], stopping);
+  const loops = startLoops(
+    parts,
+    [...serving.loops, ...routeDeps.loops, ...admission.loops],
+    stopping,
+  );
   await listen(server, { host: config.api.host, port: config.api.port });
-  return { server, loops, serving, close: routeDeps.close };
+  return {
+    server,
+    loops,
+    serving,
+    close: async () => {
+      await routeDeps.close();
+      await admission.close();
+    },
+  };
 }
 
 /** Starts the API. `around` is for entries other than the product's. */

@@ -7,6 +7,7 @@ import { connectTemporal, type TemporalClient } from '../adapters/temporal/conne
 import { createStarter, type Starter } from '../adapters/temporal/starter.js';
 import { ConfigError, type Config } from '../config.js';
 import type { ArtifactStore } from '../domain/artifacts.js';
+import { createCongestion, type Congestion } from './congestion.js';
 import { createLog } from './log.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { projectFolder } from './project-folder.js';
@@ -17,6 +18,8 @@ export interface Parts {
   config: Config;
   log: ReturnType<typeof createLog>;
   metrics: Metrics;
+  /** What this process feels of its load. */
+  congestion: Congestion;
   db: Database;
   artifacts: ArtifactStore;
   temporal: TemporalClient;
@@ -29,6 +32,11 @@ export interface Parts {
 }
 
 const TEMPORAL_PATIENCE_MS = 30_000;
+/**
+ * Starts and wakes that fail are committed already, and the relay repeats them: nobody waits longer than half a second, and
+ * a process that stops leaves no call behind that is tried again.
+ */
+const TEMPORAL_ATTEMPTS = 3;
 
 /** The database URL of a role. @throws ConfigError naming the variable */
 export function requireUrl(url: string | undefined, variable: string): string {
@@ -47,10 +55,12 @@ export async function openParts(
   const log = createLog(config, as.name);
   await assertSchema(as.databaseUrl, projectFolder('prisma/migrations'));
   const { plugin: telemetry, stop: stopTelemetry } = startTelemetry(config, `anneal-${as.name}`);
+  const congestion = createCongestion();
   const db = openDatabase({
     url: as.databaseUrl,
     poolSize: config.postgres.poolCount,
     applicationName: `anneal-${as.name}`,
+    observeWait: congestion.observeWait,
   });
   const artifacts = await openFolderStore({
     root: join(config.stateDir, 'artifacts'),
@@ -60,12 +70,14 @@ export async function openParts(
     connection: config.temporal.connection(config.temporal.address),
     namespace: config.temporal.namespace,
     patienceMs: TEMPORAL_PATIENCE_MS,
+    attempts: TEMPORAL_ATTEMPTS,
     plugins: [telemetry],
   });
   return {
     config,
     log,
     metrics: createMetrics(),
+    congestion,
     db,
     artifacts,
     temporal,
@@ -76,6 +88,7 @@ export async function openParts(
     close: async () => {
       await temporal.close();
       await db.close();
+      congestion.close();
       await stopTelemetry();
     },
   };

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
 import { inferenceStates } from '../domain/inference/contract.js';
+import { createAdmissionMetrics } from './admission-metrics.js';
 import { createEdgeMetrics } from './edge-metrics.js';
 import { createKnowledgeMetrics } from './knowledge-metrics.js';
 import { createPlatformMetrics } from './platform-metrics.js';
@@ -14,6 +15,7 @@ export interface Metrics {
   countAttempt: (outcome: string) => void;
   /** One activity that ended; seconds of its run. */
   observeActivity: (name: string, outcome: 'ok' | 'failed' | 'cancelled', seconds: number) => void;
+  admission: ReturnType<typeof createAdmissionMetrics>;
   edge: ReturnType<typeof createEdgeMetrics>;
   platform: ReturnType<typeof createPlatformMetrics>;
   knowledge: ReturnType<typeof createKnowledgeMetrics>;
@@ -46,6 +48,7 @@ export function createMetrics(): Metrics {
   });
   return {
     registry,
+    admission: createAdmissionMetrics(registry),
     edge: createEdgeMetrics(registry),
     platform: createPlatformMetrics(registry),
     knowledge: createKnowledgeMetrics(registry),

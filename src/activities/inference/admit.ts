@@ -39,7 +39,7 @@ const classes: Record<'interactive' | 'durable' | 'batch', PriorityKey> = {
 };
 
 /** A request may ask for less than its class, never for more. */
-function priorityOf(request: InferenceRequest, waiting: boolean): PriorityKey {
+export function priorityOf(request: InferenceRequest, waiting: boolean): PriorityKey {
   const own = waiting ? 'interactive' : 'durable';
   const asked = request.priority ?? own;
   return classes[asked] > classes[own] ? classes[asked] : classes[own];

@@ -1,6 +1,7 @@
 import { createInferStep, type InferStepDeps } from './infer-step.js';
 import { createInferShadowStep, type ShadowStepDeps } from './shadow-step.js';
 
+export { priorityOf } from './admit.js';
 export { createInferencePipeline } from './pipeline.js';
 export { defaultInferenceLimits } from './default-inference-limits.js';
 export { createPrepareVersion } from './prepare-version.js';

@@ -56,10 +56,14 @@ const UNAVAILABLE = new Set([
 const GONE =
   /terminat|timeout exceeded when trying to connect|Connection ended|server closed|Can't reach|not queryable|ECONNREFUSED|ECONNRESET|closed the connection|Unable to start a transaction/i;
 
-/** Turns a lost connection into STORE_UNAVAILABLE; every other error passes unchanged. */
+/**
+ * Turns a lost connection into STORE_UNAVAILABLE; every other error passes unchanged. Told by what it says and not by its
+ * class: an error of Node's own may come from another realm than this module.
+ */
 function translated(error: unknown): unknown {
-  if (error instanceof PlatformError || !(error instanceof Error)) return error;
-  const code = (error as { code?: unknown }).code;
+  if (error instanceof PlatformError || typeof error !== 'object' || error === null) return error;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const said = typeof message === 'string' ? message : '';
   const lost =
     (typeof code === 'string' &&
       (UNAVAILABLE.has(code) ||
@@ -67,10 +71,10 @@ function translated(error: unknown): unknown {
         code === 'P1017' ||
         code === 'P2024' ||
         code === 'P2028')) ||
-    GONE.test(error.message);
+    GONE.test(said);
   if (!lost) return error;
   return new PlatformError('STORE_UNAVAILABLE', 'The database does not answer.', {
-    internal: error.message,
+    internal: said,
   });
 }
 
@@ -114,6 +118,8 @@ interface OpenOptions {
   applicationName: string;
   /** How long a transaction waits for a free connection before STORE_UNAVAILABLE (5,000). */
   patienceMs?: number;
+  /** Told how long each use of a pool waited for its connection, ms. */
+  observeWait?: ((ms: number) => void) | undefined;
 }
 
 /** One transaction under a tenant over a plain connection, for statements that take a whole batch. */
@@ -154,13 +160,35 @@ const createBatch =
 /** A process that stands still in a transaction holds locks that everyone waits for: its session ends first. */
 const IDLE_MS = 10_000;
 
+type Connected = Parameters<Extract<pg.Pool['connect'], (callback: never) => void>>[0];
+
+/** Measures how long whoever asks a pool for a connection waits for it; failures are no wait. */
+function measureWait(pool: pg.Pool, observe: (ms: number) => void): void {
+  const connect = pool.connect.bind(pool);
+  const timed = (callback?: Connected): Promise<pg.PoolClient> | undefined => {
+    const since = performance.now();
+    if (callback === undefined)
+      return connect().then((client) => {
+        observe(performance.now() - since);
+        return client;
+      });
+    connect((error, client, done) => {
+      if (client !== undefined) observe(performance.now() - since);
+      callback(error, client, done);
+    });
+    return undefined;
+  };
+  pool.connect = timed as pg.Pool['connect'];
+}
+
 /**
  * A pool whose connections may be lost at any moment: a lost one is replaced at the next use. The listeners are there from
  * the first byte, because the end of a session that has just begun reaches whoever asked for it too late, and an error
  * without a listener would end the process.
  */
-function openPool(config: pg.PoolConfig): pg.Pool {
+function openPool(config: pg.PoolConfig, observeWait: OpenOptions['observeWait']): pg.Pool {
   const pool = new pg.Pool(config);
+  if (observeWait !== undefined) measureWait(pool, observeWait);
   pool.on('error', () => undefined);
   pool.on('connect', (client) => void client.on('error', () => undefined));
   return pool;
@@ -176,8 +204,8 @@ export function openDatabase(options: OpenOptions): Database {
     connectionTimeoutMillis: patienceMs,
     idle_in_transaction_session_timeout: IDLE_MS,
   };
-  const pool = openPool(config);
-  const prismaPool = openPool(config);
+  const pool = openPool(config, options.observeWait);
+  const prismaPool = openPool(config, options.observeWait);
   const inTenant = new AsyncLocalStorage<string>();
   const prisma = new PrismaClient({
     adapter: new PrismaPg(prismaPool),

@@ -17,6 +17,7 @@ export const deleteDocument = (deps: EtlRouteDeps) =>
     permission: 'etl:write',
     params: z.strictObject({ id: documentIdSchema }),
     query: z.strictObject({ suppress: z.enum(['true', 'false']).default('false') }),
+    class: 'durable',
     response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
     problems: [],
     example: { params: { id: '6f9619ff-8b86-8011-b42d-00c04fc964ff' } },

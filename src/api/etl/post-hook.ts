@@ -33,6 +33,7 @@ export const postHook = (deps: EtlRouteDeps) =>
     },
     params: z.strictObject({ sourceId: sourceIdSchema }),
     body: pushMessageSchema,
+    class: 'batch',
     response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
     problems: ['SIGNATURE_INVALID', 'SIGNATURE_EXPIRED', 'SOURCE_PAUSED', 'DOCUMENT_SUPPRESSED'],
     example: {

@@ -31,6 +31,7 @@ export const postVersionEvaluations = (deps: PostVersionEvaluationsDeps) =>
     permission: 'evaluation:run',
     params: z.object({ model: nameSchema, version: versionNumberSchema }),
     body: startEvaluationSchema,
+    class: 'batch',
     response: { status: 202, schema: startedSchema, description: 'The evaluation is queued.' },
     problems: ['SNAPSHOT_NOT_LIVE', 'FEATURE_UNKNOWN', 'POLICY_UNKNOWN', 'VERSION_NOT_RELEASABLE'],
     example: {

@@ -14,6 +14,7 @@ export const postFeedback = (deps: FeedbackRouteDeps) =>
       'All entries are kept; the label that counts is the reviewer’s before the system’s before a user’s, then the latest.',
     permission: 'feedback:write',
     body: feedbackRequestSchema,
+    class: 'durable',
     response: {
       status: 201,
       schema: feedbackSchema,

@@ -30,6 +30,7 @@ export const postInferences = (deps: InferenceRouteDeps) =>
     permission: 'inference:invoke',
     body: inferenceRequestSchema,
     bodyLimitBytes: MAX_BODY_BYTES,
+    class: 'durable',
     response: { status: 202, schema: startedSchema, description: 'The inference is admitted.' },
     problems: [
       'MODEL_NOT_FOUND',

@@ -20,6 +20,7 @@ export const postCitationsVerify = (deps: PostCitationsVerifyDeps) =>
     summary: 'Verify citations',
     permission: 'retrieval:query',
     body: verifyCitationsSchema,
+    class: 'interactive',
     response: { status: 200, schema: verifiedCitationsSchema, description: 'Verdicts in order.' },
     problems: [],
     example: {

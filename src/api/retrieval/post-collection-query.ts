@@ -29,6 +29,7 @@ export const postCollectionQuery = (deps: PostCollectionQueryDeps) =>
     permission: 'retrieval:query',
     params: z.object({ id: collectionIdSchema }),
     body: querySchema,
+    class: 'interactive',
     response: { status: 200, schema: answerSchema, description: 'Hits, best first.' },
     problems: ['PURPOSE_DENIED', 'NOT_YET_INDEXED', 'EMBEDDER_UNAVAILABLE', 'SINK_UNAVAILABLE'],
     example: {

@@ -23,6 +23,7 @@ export const postEvalSets = (deps: PostEvalSetsDeps) =>
     permission: 'etl:admin',
     body: createEvalSetSchema,
     bodyLimitBytes: LIMIT_BYTES,
+    class: 'batch',
     response: { status: 201, schema: evalSetViewSchema, description: 'The stored set.' },
     problems: ['SET_TOO_SMALL'],
     example: {

@@ -32,6 +32,7 @@ export const postRetrievalEvaluations = (deps: PostRetrievalEvaluationsDeps) =>
     description: 'Measures what the caller may read for the purpose, against a baseline.',
     permission: 'etl:admin',
     body: startRetrievalEvaluationSchema,
+    class: 'batch',
     response: { status: 202, schema: startedSchema, description: 'The evaluation is pending.' },
     problems: ['PURPOSE_DENIED', 'NOT_YET_INDEXED'],
     example: { body: { evalSetId: 'evs_01KAJ4Y4G0000000000000000', purpose: 'support' } },

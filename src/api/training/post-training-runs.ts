@@ -47,6 +47,7 @@ export const postTrainingRuns = (deps: TrainingRouteDeps) =>
     permission: 'training:run',
     params: z.strictObject({ model: nameSchema }),
     body: startTrainingSchema,
+    class: 'batch',
     response: { status: 202, schema: startedSchema, description: 'The run is queued.' },
     problems: [
       'MODEL_NOT_FOUND',

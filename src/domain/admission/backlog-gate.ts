@@ -2,7 +2,7 @@
 export interface Backlog {
   /** By priority key; 1 is taken first. */
   byPriority: Readonly<Record<number, QueueStats>>;
-  /** Tasks a second that were taken lately, all priorities together. */
+  /** Tasks a second that were taken lately, all priorities together; infinite where nothing waits. */
   dispatchPerSecond: number;
 }
 
