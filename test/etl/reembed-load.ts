@@ -14,8 +14,10 @@ export interface Installation {
   stop: () => Promise<void>;
 }
 
-export async function startInstallation(): Promise<Installation> {
-  const api = await startTestApi();
+export async function startInstallation(
+  reach?: Parameters<typeof startTestApi>[0],
+): Promise<Installation> {
+  const api = await startTestApi(reach);
   const parts = await openParts(api.parts.config, {
     name: 'worker',
     databaseUrl: api.database.urls.worker,

@@ -1,9 +1,8 @@
-import { createRelayLoop } from '../../src/activities/events/relay-loop.js';
 import { createEtlActivities } from '../../src/activities/etl/index.js';
-import { createRelayStore } from '../../src/adapters/postgres/events.js';
 import { createStarter } from '../../src/adapters/temporal/starter.js';
 import { etlWorkflowId } from '../../src/domain/etl/contract.js';
 import { eventually } from '../support/eventually.js';
+import { startRelay } from '../support/relay.js';
 import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
 import { sourceId } from './ledger-world.js';
 import { WritePathWorld } from './write-path-world.js';
@@ -11,8 +10,7 @@ import { WritePathWorld } from './write-path-world.js';
 let temporal: TestTemporal;
 let workers: { stop: () => Promise<void> };
 let world: WritePathWorld;
-const stopping = new AbortController();
-let relay: Promise<void>;
+let relay: ReturnType<typeof startRelay>;
 
 beforeAll(async () => {
   temporal = await connectTestTemporal();
@@ -22,20 +20,10 @@ beforeAll(async () => {
     authoriseStart: async () => undefined,
   };
   workers = await temporal.startWorkers(activities);
-  relay = createRelayLoop({
-    ...createRelayStore(world.database.relay),
-    ...createStarter(temporal.client),
-    nextDue: (signal) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, 100);
-        signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-      }),
-    log: { warn: () => undefined },
-  }).run(stopping.signal);
+  relay = startRelay(world.database, createStarter(temporal.client));
 }, 90_000);
 afterAll(async () => {
-  stopping.abort();
-  await relay;
+  await relay.stop();
   await workers.stop();
   await temporal.stop();
   await world.close();

@@ -52,6 +52,8 @@ export class WritePathWorld extends LedgerWorld {
   killAt: string | undefined;
   /** Runs where the kill point is, before the kill. */
   atKill: () => Promise<void> = async () => undefined;
+  /** Why the store takes no rows at the moment. */
+  refusesRows: PlatformError | undefined;
   /** Rows that the store loses in silence. */
   loses: (row: SinkRow) => boolean = () => false;
   #folder = '';
@@ -102,8 +104,10 @@ export class WritePathWorld extends LedgerWorld {
     const { replaceRows, ...rest } = sink;
     return {
       ...rest,
-      replaceRows: (batch) =>
-        replaceRows({ ...batch, adds: batch.adds.filter((row) => !this.loses(row)) }),
+      replaceRows: async (batch) => {
+        if (this.refusesRows !== undefined) throw this.refusesRows;
+        return replaceRows({ ...batch, adds: batch.adds.filter((row) => !this.loses(row)) });
+      },
     };
   }
 

@@ -1,4 +1,10 @@
-import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+  type ConnectionOptions,
+} from '@temporalio/client';
 import type { ClientPlugin } from '@temporalio/client';
 import { requestIdInterceptor } from './request-id-interceptor.js';
 
@@ -14,17 +20,23 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /**
  * Connects, retrying for `patienceMs`: at boot a connect fails at once while the server is still starting.
  * @param options.connection as `loadClientConnectConfig()` gives it
+ * @param options.attempts of one call while the server is away; the SDK's ten take twenty seconds
  */
 export async function connectTemporal(options: {
   connection: ConnectionOptions;
   namespace: string;
   patienceMs: number;
+  attempts?: number;
   plugins?: ClientPlugin[];
 }): Promise<TemporalClient> {
   const deadline = performance.now() + options.patienceMs;
+  const { attempts: maxAttempts, connection: given } = options;
+  const retry = makeGrpcRetryInterceptor(
+    defaultGrpcRetryOptions(maxAttempts === undefined ? {} : { maxAttempts }),
+  );
   for (;;) {
     try {
-      const connection = await Connection.connect(options.connection);
+      const connection = await Connection.connect({ interceptors: [retry], ...given });
       const client = new Client({
         connection,
         namespace: options.namespace,
