@@ -4,7 +4,6 @@ import {
   condition,
   isCancellation,
   proxyActivities,
-  setHandler,
 } from '@temporalio/workflow';
 import type { createApprovalActivities } from '../../activities/approval/index.js';
 import {
@@ -15,10 +14,9 @@ import {
   type AwaitApprovalOutput,
 } from '../../domain/approval/contract.js';
 import { bookkeeping } from '../events/bookkeeping.js';
+import { acceptWakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
-import { wakeUpdate } from '../events/messages.js';
 import { trackStatus } from '../events/track-status.js';
-import { refuseWake } from '../events/refuse-wake.js';
 
 const { settleApproval, remindApprovers, withdrawApproval } =
   proxyActivities<ReturnType<typeof createApprovalActivities>>(bookkeeping);
@@ -30,22 +28,10 @@ const { settleApproval, remindApprovers, withdrawApproval } =
  * PENDING → PARTIAL → APPROVED | REJECTED | CHANGES_REQUESTED | EXPIRED | WITHDRAWN | INVALIDATED
  */
 export async function awaitApproval(input: AwaitApprovalInput): Promise<AwaitApprovalOutput> {
-  let woken = false;
-  let closing = false;
+  const wakes = { woken: false, closing: false };
   const startedAt = Date.now();
   const move = trackStatus({ state: 'PENDING', waitingOn: 'approver' });
-  // An update and not a signal: whoever sends it must learn that the run is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, closing);
-      },
-    },
-  );
+  acceptWakes(wakes);
   await authorise({ ...input });
 
   const facts = { tenant: input.tenant, approvalId: input.approvalId };
@@ -63,23 +49,23 @@ export async function awaitApproval(input: AwaitApprovalInput): Promise<AwaitApp
         describe(input, found.decided),
       );
       await condition(
-        () => woken,
+        () => wakes.woken,
         Math.max(MIN_RECHECK_MS, Math.min(wait, input.deadlineMs + MAX_RECHECK_MS)),
       );
-      if (!woken && nextReminder !== undefined && Date.now() - startedAt >= nextReminder) {
+      if (!wakes.woken && nextReminder !== undefined && Date.now() - startedAt >= nextReminder) {
         await remindApprovers({
           ...facts,
           elapsedShareBp: input.reminderBp[reminders.indexOf(nextReminder)] ?? 0,
         });
       }
-      woken = false;
+      wakes.woken = false;
       found = await settleApproval(facts);
     }
   } catch (error) {
     if (!isCancellation(error)) throw error;
     found = await CancellationScope.nonCancellable(() => withdrawApproval(facts));
   }
-  closing = true;
+  wakes.closing = true;
   move({ state: found.state, waitingOn: 'nothing' }, describe(input, found.decided));
   await condition(allHandlersFinished);
   return { state: found.state };

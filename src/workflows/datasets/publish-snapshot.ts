@@ -6,7 +6,6 @@ import {
   condition,
   isCancellation,
   proxyActivities,
-  setHandler,
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { createDatasetsActivities } from '../../activities/datasets/index.js';
@@ -20,10 +19,9 @@ import { exceedsRejectShare } from '../../domain/datasets/reject-share.js';
 import type { RuleCount } from '../../domain/datasets/staging.js';
 import { failureOf, isErrorCode } from '../../domain/errors.js';
 import { bookkeeping } from '../events/bookkeeping.js';
+import { acceptWakes, type Wakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
-import { wakeUpdate } from '../events/messages.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
-import { refuseWake } from '../events/refuse-wake.js';
 
 type Activities = ReturnType<typeof createDatasetsActivities>;
 const {
@@ -62,12 +60,6 @@ function rowStages({ dataset, limits }: PublishSnapshotInput) {
     summary: `write the parts of ${dataset} and publish`,
   });
   return { stagePublication, publishRows };
-}
-
-/** What a wake has to tell the run. */
-interface Wakes {
-  woken: boolean;
-  closing: boolean;
 }
 
 /** Runs `work` until it is done or a wake finds a cancellation in Postgres, which cancels it. */
@@ -181,18 +173,7 @@ function endOf(error: unknown): PublicationEnd {
 export async function publishSnapshot(input: PublishSnapshotInput): Promise<PublishSnapshotResult> {
   const wakes: Wakes = { woken: false, closing: false };
   const move = trackStatus({ state: 'RECEIVED', waitingOn: 'capacity' });
-  // An update and not a signal: whoever decides must learn that the run is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      wakes.woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, wakes.closing);
-      },
-    },
-  );
+  acceptWakes(wakes);
   await authorise({ ...input });
 
   const { tenant, publicationId } = input;

@@ -5,18 +5,16 @@ import {
   isCancellation,
   patched,
   proxyActivities,
-  setHandler,
 } from '@temporalio/workflow';
 import type {
   ReembedCollectionInput,
   ReembedCollectionResult,
   ReembedResume,
 } from '../../domain/etl/reembed-contract.js';
+import { acceptWakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
 import { bookkeeping } from '../events/bookkeeping.js';
 import { continueAsNew } from '../events/continue-as-new.js';
-import { wakeUpdate } from '../events/messages.js';
-import { refuseWake } from '../events/refuse-wake.js';
 import { trackStatus } from '../events/track-status.js';
 import { catchUp } from './catch-up.js';
 import { holdGeneration, removeStores } from './hold-generation.js';
@@ -152,18 +150,7 @@ export async function reembedCollection(
   const { resume, ...authorised } = input;
   const first = resume?.phase ?? (input.fitId === undefined ? 'BUILDING' : 'FITTING');
   const run = openReembed(input, trackStatus({ state: first, waitingOn: 'nothing' }));
-  // An update and not a signal: who decides or rolls back must learn that the run is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      run.woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, run.closing);
-      },
-    },
-  );
+  acceptWakes(run);
   await authorise(authorised);
   const end = await advance(run);
   return CancellationScope.nonCancellable(async () => {

@@ -5,17 +5,15 @@ import {
   isCancellation,
   patched,
   proxyActivities,
-  setHandler,
 } from '@temporalio/workflow';
 import type { createEtlActivities } from '../../activities/etl/index.js';
 import type { ErrorCode } from '../../domain/errors.js';
 import type { ScanResume, ScanSourceInput, ScanSourceResult } from '../../domain/etl/contract.js';
 import type { ScanStanding } from '../../domain/etl/scan.js';
+import { acceptWakes, type Wakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
 import { bookkeeping } from '../events/bookkeeping.js';
 import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
-import { wakeUpdate } from '../events/messages.js';
-import { refuseWake } from '../events/refuse-wake.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
 import { codeOf, troubleOf } from './trouble-of.js';
 
@@ -24,12 +22,6 @@ const { failScan, pauseSource } = proxyActivities<Activities>(bookkeeping);
 
 /** The database's clock decides; a timer that fires before it agrees looks again this much later, at the least. */
 const MIN_RECHECK_MS = 200;
-
-/** What messages tell the run. */
-interface Wakes {
-  woken: boolean;
-  closing: boolean;
-}
 
 /** How far the listing is; without a cursor after the first page it is done. */
 interface Listing {
@@ -114,18 +106,7 @@ async function fail({ tenant, scanId, sourceId }: ScanSourceInput, code: ErrorCo
 export async function scanSource(input: ScanSourceInput): Promise<ScanSourceResult> {
   const wakes: Wakes = { woken: false, closing: false };
   const move = trackStatus({ state: 'RUNNING', waitingOn: 'nothing' });
-  // An update and not a signal: whoever decides must learn that the scan is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      wakes.woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, wakes.closing);
-      },
-    },
-  );
+  acceptWakes(wakes);
   const { tenant, scanId, sourceId, limits } = input;
   // Where an earlier run stopped is no part of the start that was committed.
   const authorised = { tenant, scanId, sourceId, limits };

@@ -22,11 +22,10 @@ import {
   type WatchSourceResult,
 } from '../../domain/etl/contract.js';
 import type { ChangePriority } from '../../domain/etl/ledger.js';
+import { acceptWakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
 import { bookkeeping } from '../events/bookkeeping.js';
 import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
-import { wakeUpdate } from '../events/messages.js';
-import { refuseWake } from '../events/refuse-wake.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
 import { ingestBatch } from './ingest-batch.js';
 import { changesRecordedSignal } from './messages.js';
@@ -234,18 +233,7 @@ export async function watchSource(input: WatchSourceInput): Promise<WatchSourceR
   setHandler(changesRecordedSignal, () => {
     watch.woken = true;
   });
-  // An update and not a signal: who pauses or resumes a source must learn that its watcher is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      watch.woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, watch.closing);
-      },
-    },
-  );
+  acceptWakes(watch);
   const { tenant, sourceId, limits } = input;
   // What an earlier run hands on is no part of the start that was committed.
   const authorised = { tenant, sourceId, limits };

@@ -1,14 +1,14 @@
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { ReleaseProgress, RollOutReleaseInput } from '../../domain/release/contract.js';
 import type { Readiness } from '../../domain/release/readiness.js';
+import type { Wakes } from '../events/accept-wakes.js';
 
 /** Timers fire a little early by the database's clock; the rest is waited in one more step. */
 const MIN_WAIT_MS = 50;
 
 /** What one run of the workflow holds: its input, and what messages told it. */
-export interface Run {
+export interface Run extends Wakes {
   input: RollOutReleaseInput;
-  woken: boolean;
   cancelled: boolean;
 }
 

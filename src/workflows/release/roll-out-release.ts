@@ -6,7 +6,6 @@ import {
   condition,
   proxyActivities,
   setCurrentDetails,
-  setHandler,
 } from '@temporalio/workflow';
 import type { createReleaseActivities } from '../../activities/release/index.js';
 import { isErrorCode } from '../../domain/errors.js';
@@ -17,11 +16,10 @@ import type {
 } from '../../domain/release/contract.js';
 import { isFinalRelease } from '../../domain/release/transitions.js';
 import { bookkeeping } from '../events/bookkeeping.js';
+import { acceptWakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
 import { continueAsNew, shouldContinueAsNew } from '../events/continue-as-new.js';
-import { wakeUpdate } from '../events/messages.js';
 import { trackStatus } from '../events/track-status.js';
-import { refuseWake } from '../events/refuse-wake.js';
 import { releaseDetails } from './release-details.js';
 import { at, ref, type Run } from './release-run.js';
 import { takeStep } from './take-step.js';
@@ -72,21 +70,9 @@ async function takeStepOrRevert(run: Run, progress: ReleaseProgress): Promise<Re
  * ROLLING_BACK → ROLLED_BACK | ABORTED | SUPERSEDED
  */
 export async function rollOutRelease(input: RollOutReleaseInput): Promise<RollOutReleaseResult> {
-  const run: Run = { input, woken: false, cancelled: false };
-  let closing = false;
+  const run: Run = { input, woken: false, closing: false, cancelled: false };
   const show = createShow(input);
-  // An update and not a signal: whoever sends it must learn that the run is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      run.woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, closing);
-      },
-    },
-  );
+  acceptWakes(run);
   // A cancelled release goes back, which takes activities and waits of its own.
   CancellationScope.current().cancelRequested.catch(() => {
     run.cancelled = true;
@@ -103,7 +89,7 @@ export async function rollOutRelease(input: RollOutReleaseInput): Promise<RollOu
         return continueAsNew<typeof rollOutRelease>(input);
       }
     }
-    closing = true;
+    run.closing = true;
     show(progress);
     await condition(allHandlersFinished);
     return { releaseId: input.releaseId, state: progress.state };

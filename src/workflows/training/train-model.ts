@@ -6,7 +6,6 @@ import {
   condition,
   isCancellation,
   proxyActivities,
-  setHandler,
   TimeoutFailure,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
@@ -20,10 +19,9 @@ import type {
 import type { Registration, RunEnd, RunOutcome } from '../../domain/training/run-facts.js';
 import { searchAttributes } from '../../domain/search-attributes.js';
 import { bookkeeping } from '../events/bookkeeping.js';
+import { acceptWakes } from '../events/accept-wakes.js';
 import { authorise } from '../events/authorise.js';
-import { wakeUpdate } from '../events/messages.js';
 import { trackStatus, type MoveStatus } from '../events/track-status.js';
-import { refuseWake } from '../events/refuse-wake.js';
 
 type Activities = ReturnType<typeof createTrainingActivities>;
 const { admitTraining, isTrainingCancelled, settleTraining, registerVersion } =
@@ -173,18 +171,7 @@ async function followWakes(
 export async function trainModel(input: TrainModelInput): Promise<TrainModelResult> {
   const state = { woken: false, closing: false };
   const move = trackStatus({ state: 'QUEUED', waitingOn: 'capacity' });
-  // An update and not a signal: whoever cancels must learn that the run is closing.
-  setHandler(
-    wakeUpdate,
-    () => {
-      state.woken = true;
-    },
-    {
-      validator: (fact) => {
-        refuseWake(fact, state.closing);
-      },
-    },
-  );
+  acceptWakes(state);
   await authorise({ ...input });
 
   const { tenant, runId } = input;
