@@ -12,7 +12,7 @@ beforeAll(async () => {
   world = await createAccessWorld();
   const found = await world.database.asSuperuser(
     `select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace
-       and relname <> '_prisma_migrations' order by 1`,
+       and relname not in ('_prisma_migrations', 'admission_bucket') order by 1`,
   );
   tables = found.map(({ relname }) => String(relname));
   for (const tenant of [mine, theirs]) await fill(tenant);
@@ -93,6 +93,20 @@ test('every table carries the tenant first in its key, and row-level security th
   for (const { relname, forced, first } of rows) {
     expect([relname, forced, first]).toEqual([relname, true, 'tenant_id']);
   }
+});
+
+test('the one table without a tenant counts requests by hashes, and only the API reaches it', async () => {
+  const columns = await world.database.asSuperuser(
+    `select attname from pg_attribute where attrelid = 'admission_bucket'::regclass and attnum > 0 order by attnum`,
+  );
+  expect(columns.map(({ attname }) => attname)).toEqual(['key', 'points', 'expire']);
+  const count = 'select count(*)::int as n from admission_bucket';
+  expect(await asRole('anneal_api', count)).toEqual([{ n: 0 }]);
+  for (const role of ['anneal_worker', 'anneal_relay'])
+    expect([role, await asRole(role, count)]).toEqual([
+      role,
+      'permission denied for table admission_bucket',
+    ]);
 });
 
 test('no tenant set means zero rows in every table, for every role that serves', async () => {

@@ -104,10 +104,11 @@ export interface TestServices {
 
 /**
  * Starts the API with real parts: Postgres, Temporal, file secrets. One per test file. `reach` may put something between it
- * and the two servers; the test itself talks to them directly.
+ * and the two servers; the test itself talks to them directly. `env` is what the configuration has besides.
  */
 export async function startTestApi(
   reach: (direct: TestServices) => Promise<TestServices> = async (direct) => direct,
+  env: Record<string, string> = {},
 ): Promise<TestApi> {
   const database = await createTestDatabase();
   const temporal = await connectTestTemporal();
@@ -123,6 +124,7 @@ export async function startTestApi(
     ANNEAL_LOG_LEVEL: 'error',
     TEMPORAL_ADDRESS: temporalAddress,
     TEMPORAL_NAMESPACE: temporal.namespace,
+    ...env,
   });
   const parts = await openParts(config, { name: 'api', databaseUrl });
   const stopping = new AbortController();
