@@ -1,5 +1,6 @@
 import type { Probe } from '../cli/doctor.js';
 import type { Config } from '../config.js';
+import { knowledgeProbes } from './probe-knowledge.js';
 import {
   artifactProbe,
   clockProbe,
@@ -32,5 +33,6 @@ export const doctorProbes = (config: Config): Probe[] => [
   clockProbe(config),
   artifactProbe(config),
   runtimeProbe(),
+  ...knowledgeProbes(config),
   keysProbe(config),
 ];

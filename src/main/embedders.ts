@@ -54,7 +54,10 @@ export function chunkTokensOf({ etl }: Pick<Config, 'etl'>): TokenGuard {
  * Embedders by what a generation was made with; each is started once and lives as long as the process. A generation whose
  * service is no longer the configured one is refused, never answered by another model.
  */
-export function createEmbedders({ artifacts, config }: Parts, egress: Egress) {
+export function createEmbedders(
+  { artifacts, config }: Pick<Parts, 'artifacts' | 'config'>,
+  egress: Egress,
+) {
   const known = new Map<string, Promise<Closable>>();
   const remote = async (): Promise<Embedder> => {
     const { embedding } = config.etl;
