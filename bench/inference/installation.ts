@@ -23,6 +23,7 @@ export interface Installation {
   api: string;
   bare: string;
   serviceKey: string;
+  adminKey: string;
   temporalAddress: string;
   adminUrl: string;
   /** Process ids by what they are. */
@@ -154,8 +155,13 @@ async function issueKey(api: string, adminKey: string): Promise<string> {
   return String(made.key);
 }
 
-/** One Temporal server, one Postgres, our API and worker, the baseline's API and worker. */
-export async function startInstallation(): Promise<Installation> {
+/**
+ * One Temporal server, one Postgres, our API and worker, the baseline's API and worker. `settings` is what our processes are
+ * told besides.
+ */
+export async function startInstallation(
+  settings: Record<string, string> = {},
+): Promise<Installation> {
   const stateDir = await mkdtemp(join(tmpdir(), 'anneal-bench-'));
   await chmod(stateDir, 0o755);
   const ports = await Promise.all(Array.from({ length: 8 }, freePort));
@@ -186,6 +192,7 @@ export async function startInstallation(): Promise<Installation> {
     ANNEAL_WORKER_DATABASE_URL: postgres.urls.worker,
     ANNEAL_RELAY_DATABASE_URL: postgres.urls.relay,
     ANNEAL_WORKER_ROLES: 'orchestration,inference',
+    ...settings,
   };
   const bare = childEnv({ BARE_ADDRESS: temporal.address, BARE_PORT: String(barePort) });
   const [ourApi, ourWorker, bareApi, bareWorker] = await Promise.all([
@@ -201,6 +208,7 @@ export async function startInstallation(): Promise<Installation> {
     api,
     bare: `http://127.0.0.1:${barePort}`,
     serviceKey: await issueKey(api, String(adminKey)),
+    adminKey: String(adminKey),
     temporalAddress: temporal.address,
     adminUrl,
     processes: {
