@@ -4,9 +4,17 @@ import { spanOf, type Content } from './source-model.js';
 
 // While changes are on their way a document may stand at its old state or at a newer one, and at nothing between.
 
-/** What may be shown now: after an acknowledged deletion or narrowing, no earlier state. */
-function showable(look: Look, name: string): { states: (Content | null)[]; readers: Set<string> } {
-  const { states, from } = look.model.allowed(name);
+/**
+ * What may have been shown: after a deletion or narrowing that was acknowledged before the look, no earlier state; and
+ * whatever was begun until now.
+ * @param from place of the newest state that was acknowledged before the look
+ */
+function showable(
+  { model }: Look,
+  name: string,
+  from: number,
+): { states: (Content | null)[]; readers: Set<string> } {
+  const { states } = model.allowed(name);
   const later = states.slice(from);
   // What was deleted and acknowledged is hidden; narrowed access holds whatever the text is.
   const texts = states[from] === null && from > 0 ? later : states;
@@ -18,8 +26,10 @@ const spansOf = (state: Content | null): string[] => state?.sections.map(spanOf)
 /** One document by its id and by its words. Answers undefined where it moved meanwhile. */
 async function lookAt(look: Look, name: string): Promise<Finding[] | undefined> {
   const { reader, model } = look;
+  const { from } = model.allowed(name);
   const shown = await reader.byId(name);
-  const { states, readers } = showable(look, name);
+  look.refresh();
+  const { states, readers } = showable(look, name, from);
   const found: Finding[] = [];
   const spans = 'absent' in shown ? [] : shown.spans;
   const fits = states.some((state) => JSON.stringify(spansOf(state)) === JSON.stringify(spans));
@@ -59,6 +69,7 @@ async function lookAt(look: Look, name: string): Promise<Finding[] | undefined> 
 async function checkCover(look: Look, found: Finding[]): Promise<void> {
   const { reader, model, names } = look;
   const texts = Map.groupBy(await reader.stored(), ({ docId }) => docId);
+  look.refresh();
   for (const name of names) {
     const { states } = model.allowed(name);
     const own = (texts.get(reader.idOf(name)) ?? []).map(({ text }) => text);

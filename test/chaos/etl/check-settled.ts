@@ -9,6 +9,8 @@ import { differenceOf, spanOf, type Content, type SourceModel } from './source-m
 export interface Look {
   reader: Reader;
   model: SourceModel;
+  /** Takes into the model what was done since: what a look has seen may be newer than what the model knew before it. */
+  refresh: () => void;
   /** Documents that are looked at closely. */
   names: readonly string[];
   /** Bodies that were in a source and are there no more. */

@@ -66,6 +66,7 @@ const lookAt = (names: readonly string[]): Look => {
   return {
     reader,
     model,
+    refresh: readLog,
     names,
     formerBodies: [...formerBodies].filter((body) => !bodies.has(body)),
     cited,
