@@ -21,6 +21,18 @@ export interface Metrics {
   knowledge: ReturnType<typeof createKnowledgeMetrics>;
 }
 
+/** A metric as it is declared. */
+export interface DeclaredMetric {
+  name: string;
+  type: string;
+  labelNames: string[];
+  help: string;
+}
+
+/** Everything that a registry declares; the library's own type of it leaves most of this out. */
+export const declaredMetrics = ({ registry }: Pick<Metrics, 'registry'>): DeclaredMetric[] =>
+  registry.getMetricsAsArray() as unknown as DeclaredMetric[];
+
 /** Creates the registry with the process's default metrics and everything that this build emits. */
 export function createMetrics(): Metrics {
   const registry = new Registry();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { environmentSchema } from '../environment.js';
-import { writeDocument } from './write-document.js';
+import { markdownTable, writeDocument } from './write-document.js';
 
 // Writes docs/configuration.md from the configuration schema; with `--check` it only compares.
 
@@ -31,17 +31,6 @@ function rangeOf(property: z.infer<typeof propertySchema>): string {
   return `${minimum} – ${maximum}`;
 }
 
-/** Lines of a Markdown table whose columns are as wide as their widest cell. */
-function table(rows: string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: string[]) =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const [head = [], ...body] = rows;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)];
-}
-
 function render(): string {
   const { properties = {} } = z.toJSONSchema(environmentSchema);
   const rows = Object.entries(properties).map(([name, schema]) => {
@@ -49,7 +38,7 @@ function render(): string {
     const initial = property.default === undefined ? '' : `\`${property.default}\``;
     return [`\`${name}\``, initial, rangeOf(property), property.description];
   });
-  return `${intro}\n${table([['Variable', 'Default', 'Values', 'Meaning'], ...rows]).join('\n')}\n`;
+  return `${intro}\n${markdownTable([['Variable', 'Default', 'Values', 'Meaning'], ...rows])}\n`;
 }
 
 await writeDocument(render(), {

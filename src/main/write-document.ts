@@ -21,3 +21,14 @@ export async function writeDocument(
   console.error(`${of.path} is not what the code says: run \`${of.command}\``);
   process.exitCode = 1;
 }
+
+/** A Markdown table whose columns are as wide as their widest cell; the first row is its head. */
+export function markdownTable(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const [head = [], ...body] = rows;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n');
+}

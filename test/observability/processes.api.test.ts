@@ -1,5 +1,8 @@
 import { loanContract, terms } from '../datasets/datasets-world.js';
 import { eventually } from '../support/eventually.js';
+import { readText } from '../support/source-tree.js';
+import { coreMetrics } from '../../src/main/core-metrics.js';
+import { emittedSeries, namesIn, seriesOf } from './metric-names.js';
 import { startProcessesWorld, type ProcessesWorld } from './processes-world.js';
 import type { CollectedSpan } from './span-collector.js';
 
@@ -136,5 +139,65 @@ describe('the trace of a request', () => {
     expect([...names].filter((name) => !allowed.test(name))).toEqual([]);
     for (const text of [CANARY, world.caller.key, 'income', 'select ', 'insert into'])
       expect(world.collector.text().includes(text)).toBe(false);
+  });
+});
+
+describe('what the processes show to Prometheus', () => {
+  it('is what docs/metrics.md lists, name by name, and Temporal core’s series are there under load', async () => {
+    // A workflow that no worker knows fails its task: that series begins with its first event.
+    await world.temporal.client.workflow.start('unknownToEveryWorker', {
+      workflowId: 'unknown',
+      taskQueue: 'orchestration',
+      args: [],
+    });
+    const documented = namesIn(readText('docs/metrics.md'));
+    await eventually(
+      async () => {
+        const [api, worker, core] = await Promise.all([
+          world.scrape('api'),
+          world.scrape('worker'),
+          world.scrape('temporal core'),
+        ]);
+        const own = (text: string) =>
+          [...seriesOf(text).declared].filter((name) => name.startsWith('anneal_')).sort();
+        const listed = documented.filter((name) => name.startsWith('anneal_')).sort();
+        expect(own(api)).toEqual(listed);
+        expect(own(worker)).toEqual(listed);
+        const shown = seriesOf(core).declared;
+        const missing = coreMetrics.filter(({ name }) => !shown.has(name));
+        expect(missing.filter(({ onlyInTrouble }) => onlyInTrouble !== true)).toEqual([]);
+        expect(shown).toContain('temporal_workflow_task_execution_failed');
+        const reliedOn = coreMetrics.map(({ name }) => name);
+        expect(documented.filter((name) => name.startsWith('temporal_')).sort()).toEqual(reliedOn);
+      },
+      { timeoutMs: 40_000 },
+    );
+  });
+
+  it('has a figure for everything that this installation can measure', async () => {
+    await eventually(
+      async () => {
+        const scrapes = await Promise.all([world.scrape('api'), world.scrape('worker')]);
+        const sampled = new Set(scrapes.flatMap((text) => [...seriesOf(text).sampled]));
+        const silent = [...emittedSeries().keys()].filter(
+          (name) => name.startsWith('anneal_') && !sampled.has(name),
+        );
+        // Nothing was inferred, ingested or asked here: these begin with the first of it.
+        expect(silent.filter((name) => !/^anneal_(attempts|etl|retrieval)_/.test(name))).toEqual(
+          [],
+        );
+      },
+      { timeoutMs: 40_000 },
+    );
+    expect(await world.scrape('worker')).toMatch(/anneal_ready\{check="workers"\} 1\n/);
+    expect(await world.scrape('api')).toMatch(
+      /anneal_requests_total\{operation="snapshots.create",status="202"\} 1\n/,
+    );
+  });
+
+  it('names neither tenant nor id', async () => {
+    const text = `${await world.scrape('api')}${await world.scrape('worker')}`;
+    for (const secret of ['observed', requestId, workflowId, world.caller.principalId])
+      expect(text.includes(secret)).toBe(false);
   });
 });
