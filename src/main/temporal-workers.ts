@@ -5,7 +5,12 @@ import {
   type WorkerPlugin,
 } from '@temporalio/worker';
 import type { Config } from '../config.js';
-import { taskQueues, type WorkerRole } from '../domain/task-queues.js';
+import {
+  runsWorkflows,
+  taskQueues,
+  type WorkerRole,
+  type WorkflowQueue,
+} from '../domain/task-queues.js';
 import { createActivityInterceptors } from './activity-interceptors.js';
 import type { createLog } from './log.js';
 import type { Metrics } from './metrics.js';
@@ -18,6 +23,11 @@ const slots: Record<WorkerRole, number> = {
   etl: 4,
   training: 1,
 };
+
+const bundleOf = (
+  role: WorkflowQueue,
+  bundles: WorkerParts['bundles'],
+): WorkerParts['bundles']['all'] => (role === 'inference' ? bundles.inference : bundles.all);
 
 const isLocal = (role: WorkerRole): boolean => role === 'inference';
 
@@ -38,7 +48,7 @@ export function createWorkers(config: Config['worker'], parts: WorkerParts): Pro
     connection: parts.connection,
     namespace: parts.namespace,
     taskQueue: taskQueues[role],
-    workflowBundle: role === 'inference' ? parts.bundles.inference : parts.bundles.all,
+    ...(runsWorkflows(role) ? { workflowBundle: bundleOf(role, parts.bundles) } : {}),
     activities: parts.activities,
     interceptors: { activity: createActivityInterceptors(parts) },
     shutdownGraceTime: config.shutdownGraceMs,

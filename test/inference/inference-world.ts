@@ -368,9 +368,11 @@ export async function createInferenceWorld() {
     /** Admits through a process that has not heard of a pointer move since its first call. */
     admitFrozen: (tenant: string) => frozen.pipeline.admit(aRequest, anAdmission(tenant)),
     startWorkers: () =>
-      temporal.startWorkers(activitiesOf(database.worker, worker, runtime), {
-        shutdownGraceTime: '2s',
-      }),
+      temporal.startWorkers(
+        activitiesOf(database.worker, worker, runtime),
+        { shutdownGraceTime: '2s' },
+        ['inference'],
+      ),
     close: async () => {
       stopping.abort();
       server.closeAllConnections();

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { connectTemporal, type TemporalClient } from '../../src/adapters/temporal/connect.js';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { translateErrors } from '../../src/activities/translate-errors.js';
+import { loadWorkflowBundles } from '../../src/main/workflow-bundle.js';
 import { createSilentPlugin } from '../../src/main/telemetry.js';
-import { workerRoles } from '../../src/domain/task-queues.js';
+import { workerRoles, type WorkerRole, type WorkflowQueue } from '../../src/domain/task-queues.js';
 
 const required = (name: string): string => {
   const value = process.env[name];
@@ -16,10 +17,14 @@ export interface TestTemporal extends TemporalClient {
   address: string;
   namespace: string;
   native: NativeConnection;
-  /** Workers on all four queues with these activities; stop them before the test ends. */
+  /**
+   * Workers on all four queues with these activities; stop them before the test ends. Workflows run on `orchestration`
+   * and on what `workflowsOn` names besides: each costs a thread that loads the bundle.
+   */
   startWorkers: (
     activities: object,
     options?: Partial<WorkerOptions>,
+    workflowsOn?: readonly WorkflowQueue[],
   ) => Promise<{ stop: () => Promise<void> }>;
   stop: () => Promise<void>;
 }
@@ -45,14 +50,28 @@ export async function connectTestTemporal(): Promise<TestTemporal> {
   await usable(temporal, namespace);
   await registerSearchAttributes(temporal.connection, namespace);
   const native = await NativeConnection.connect({ address });
-  const startWorkers: TestTemporal['startWorkers'] = async (activities, options = {}) => {
+  const startWorkers: TestTemporal['startWorkers'] = async (
+    activities,
+    options = {},
+    workflowsOn = [],
+  ) => {
+    const bundles = await loadWorkflowBundles(required('ANNEAL_WORKFLOW_BUNDLE'));
+    const bundleOn: Partial<Record<WorkerRole, (typeof bundles)['all']>> = {
+      orchestration: bundles.all,
+      ...Object.fromEntries(
+        workflowsOn.map((queue) => [
+          queue,
+          queue === 'inference' ? bundles.inference : bundles.all,
+        ]),
+      ),
+    };
     const workers = await Promise.all(
       workerRoles.map((taskQueue) =>
         Worker.create({
           connection: native,
           namespace,
           taskQueue,
-          workflowBundle: { codePath: required('ANNEAL_WORKFLOW_BUNDLE') },
+          ...(bundleOn[taskQueue] === undefined ? {} : { workflowBundle: bundleOn[taskQueue] }),
           activities,
           interceptors: { activity: [() => ({ inbound: translateErrors })] },
           stickyQueueScheduleToStartTimeout: '1s',

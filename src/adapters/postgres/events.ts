@@ -1,5 +1,5 @@
 import type { StartOptions, StartRequest, WakeRequest } from '../../domain/events/contract.js';
-import type { WorkerRole } from '../../domain/task-queues.js';
+import type { WorkflowQueue } from '../../domain/task-queues.js';
 import type { Database } from './database.js';
 import { appendAudit } from './mutate.js';
 
@@ -45,7 +45,7 @@ export const createRelayStore = (db: Database) => ({
       start: {
         workflowId: String(row.workflow_id),
         workflowType: String(row.workflow_type),
-        taskQueue: row.task_queue as WorkerRole,
+        taskQueue: row.task_queue as WorkflowQueue,
         input: row.input as StartRequest['input'],
         options: row.options as StartOptions,
         startedBy: 'relay' as const,

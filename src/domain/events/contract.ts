@@ -1,5 +1,5 @@
 import type { searchAttributes } from '../search-attributes.js';
-import type { WorkerRole } from '../task-queues.js';
+import type { WorkflowQueue } from '../task-queues.js';
 
 /** Temporal priority: 1 interactive, 3 durable, 4 batch, 5 shadow and evaluation (gateway.md §9). */
 export type PriorityKey = 1 | 2 | 3 | 4 | 5;
@@ -23,7 +23,7 @@ export interface StartRequest {
   /** `<kind>/<tenant>/<id>`. */
   workflowId: string;
   workflowType: string;
-  taskQueue: WorkerRole;
+  taskQueue: WorkflowQueue;
   /** The one input object; it carries ids and limits, never data, and always `tenant`. */
   input: { tenant: string } & Record<string, unknown>;
   options: StartOptions;
