@@ -15,5 +15,6 @@ const project = (suffix) => ({
 // Speed is for benchmarks: a busy machine must not fail a test.
 export default {
   testTimeout: 60_000,
-  projects: ['unit', 'workflow', 'api', 'replay', 'e2e'].map(project),
+  projects: ['unit', 'slow', 'workflow', 'api', 'replay', 'e2e'].map(project),
+  reporters: ['default', '<rootDir>/test/support/time-reporter.mjs'],
 };

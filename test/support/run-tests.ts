@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildWorkflowBundle } from '../../src/main/workflow-bundle.js';
 import { childEnv } from '../../src/config.js';
-import { startTestServers } from './servers/test-servers.js';
+import { createStageTimes } from './stage-times.js';
 
-// `npm test`: the checks, then every project, `e2e` last and in band. `npm test -- <args>`: jest alone with these
-// arguments. One Postgres and one Temporal server per run, started by the same code as `npm start`.
+// `npm test`: the checks, then every project, `e2e` last. `npm test -- <args>`: jest alone with these arguments. One
+// Postgres and one Temporal server per run, started by the same code as `npm start`.
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -31,6 +30,8 @@ const jest = (args: string[], env: Record<string, string>): Promise<number> =>
     env,
   );
 
+const serverless = ['unit', 'slow', 'replay'];
+
 /** True where the arguments name only projects that need no server. */
 function needsNoServer(args: string[]): boolean {
   const at = args.indexOf('--selectProjects');
@@ -40,20 +41,25 @@ function needsNoServer(args: string[]): boolean {
     if (arg.startsWith('-') || arg.includes('/') || arg.includes('.')) break;
     names.push(arg);
   }
-  return names.length > 0 && names.every((name) => name === 'unit' || name === 'replay');
+  return names.length > 0 && names.every((name) => serverless.includes(name));
 }
 
 /** Starts the servers, hands their addresses to `work`, and stops them whatever happens. */
 async function withServers(
   work: (env: Record<string, string>) => Promise<number>,
 ): Promise<number> {
+  // The SDK and its bundler take seconds to load: the quick loop does without them.
+  const [{ writeWorkflowBundles }, { startTestServers }] = await Promise.all([
+    import('../../src/main/workflow-bundle.js'),
+    import('./servers/test-servers.js'),
+  ]);
   const folder = await mkdtemp(join(tmpdir(), 'anneal-test-'));
   // Started by root, Postgres runs as another account and has to search this folder.
   await chmod(folder, 0o755);
   const servers = await startTestServers({ stateDir: folder, log: (line) => console.log(line) });
   try {
     const bundlePath = join(folder, 'workflow-bundle.js');
-    await writeFile(bundlePath, (await buildWorkflowBundle()).code);
+    await writeWorkflowBundles(bundlePath);
     return await work(childEnv({ ...servers.env, ANNEAL_WORKFLOW_BUNDLE: bundlePath }));
   } finally {
     await servers.stop();
@@ -61,23 +67,37 @@ async function withServers(
   }
 }
 
+/** Files of these projects wait for servers half of their time: one more than there are cores keeps the cores busy. */
+const manyAtOnce = Math.min(6, availableParallelism() + 1);
+
 async function everything(): Promise<number> {
-  const checks = await run('npm', ['run', '--silent', 'check'], childEnv());
+  const stages = createStageTimes();
+  const checks = await stages.time('checks', () =>
+    run('npm', ['run', '--silent', 'check'], childEnv()),
+  );
   if (checks !== 0) return checks;
-  return withServers(async (env) => {
-    const fast = await jest(
-      ['--selectProjects', 'unit', 'workflow', 'api', 'replay', '--maxWorkers=2'],
-      env,
-    );
-    const e2e = await jest(['--selectProjects', 'e2e', '--runInBand'], env);
-    return fast === 0 ? e2e : fast;
-  });
+  const code = await stages.time('all tests and their servers', () =>
+    withServers(async (env) => {
+      const beside = ['unit', 'slow', 'workflow', 'api', 'replay'];
+      const fast = await stages.time(beside.join(', '), () =>
+        jest(['--selectProjects', ...beside, `--maxWorkers=${manyAtOnce}`], env),
+      );
+      // Each file starts processes of its own, on ports of its own, and kills them: two at a time, not more.
+      const e2e = await stages.time('e2e', () =>
+        jest(['--selectProjects', 'e2e', '--maxWorkers=2'], env),
+      );
+      return fast === 0 ? e2e : fast;
+    }),
+  );
+  console.log(stages.table());
+  return code;
 }
 
 const args = process.argv.slice(2);
+const choosesWorkers = args.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)(=|$)/.test(arg));
 process.exitCode =
   args.length === 0
     ? await everything()
     : needsNoServer(args)
-      ? await jest(args, childEnv())
+      ? await jest(choosesWorkers ? args : [...args, '--maxWorkers=100%'], childEnv())
       : await withServers((env) => jest(args, env));

@@ -159,8 +159,22 @@ const codeExpressions = new Set([
   ts.SyntaxKind.NewExpression,
 ]);
 
+// Words that open a statement or go before its first name, and words that stand between two operands.
+const opening =
+  'abstract accessor async await break case catch class const continue debugger declare default delete do else enum ' +
+  'export extends finally for function get global if implements import interface let module namespace new package ' +
+  'private protected public readonly require return set static super switch throw try type typeof unique using var ' +
+  'void while with yield';
+const between = 'as in instanceof satisfies';
+const oneOf = (words: string): string => `(?:${words.replaceAll(' ', '|')})\\b`;
+/** Two names side by side: no program begins so. The parser knows as well, but looks for the word that was meant. */
+const prose = new RegExp(
+  `^\\s*(?!${oneOf(opening)})[A-Za-z_$][\\w$]*[ \\t]+(?!${oneOf(between)})[A-Za-z_$]`,
+);
+
 /** True for a text that parses as TypeScript and does something; prose does not parse. */
 export function isCode(text: string): boolean {
+  if (prose.test(text)) return false;
   const { ast } = parseSource('comment.ts', text);
   const { parseDiagnostics } = ast as unknown as { parseDiagnostics: unknown[] };
   if (parseDiagnostics.length > 0) return false;
