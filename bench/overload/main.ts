@@ -108,7 +108,7 @@ async function shotsOf(installation: Installation): Promise<Shot[]> {
       key: installation.serviceKey,
       body: JSON.stringify(feedback),
     },
-    read('/v1/models/bench/versions/1'),
+    read('/v1/principals'),
     read('/v1/me'),
   ];
 }

@@ -92,7 +92,7 @@ export function writeRefused(
 }
 
 /** The class of a request. */
-export const classOf = ({ spec }: Route, request: Request): AdmissionClass =>
+const classOf = ({ spec }: Route, request: Request): AdmissionClass =>
   classOfRequest({
     method: spec.method,
     declared: spec.class,

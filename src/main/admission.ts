@@ -19,7 +19,7 @@ import type { NamedLoop } from './run-loops.js';
 const WINDOW_MS = 500;
 /** Calls of the control plane at once, and uploads. */
 const CONTROL_COUNT = 64;
-const STREAM_COUNT = 64;
+const STREAM_COUNT = 256;
 const BACKLOG = { everyMs: 1_500, freshMs: 10_000 };
 /** Who is refused for a backlog asks again within these. */
 const BACKLOG_WAIT_MS = { least: 2_000, most: 60_000 };
@@ -60,7 +60,12 @@ export async function openAdmission(parts: Parts) {
   await limits.selfTest();
   const admission: Admission = createAdmission({
     ...limits,
-    limit: { ...defaultAdaptiveLimit, max, initial: Math.min(max, defaultAdaptiveLimit.initial) },
+    limit: {
+      ...defaultAdaptiveLimit,
+      max,
+      min: Math.min(max, defaultAdaptiveLimit.min),
+      initial: Math.min(max, defaultAdaptiveLimit.initial),
+    },
     shares: defaultShares,
     controlCount: CONTROL_COUNT,
     streamCount: STREAM_COUNT,

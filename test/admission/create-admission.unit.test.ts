@@ -91,7 +91,7 @@ test('the limit follows how long requests take: congestion lowers it, and the ne
   for (let window = 0; window < 20; window += 1) admission.tick({ loopLagMs: 500, poolWaitMs: 0 });
   expect(admission.state().limit).toBe(defaultAdaptiveLimit.min);
   const tried: string[] = [];
-  for (let at = 0; at < 9; at += 1) tried.push(outcome(await enter('interactive')));
+  for (let at = 0; at < 64; at += 1) tried.push(outcome(await enter('interactive')));
   expect(tried.filter((each) => each === 'in')).toHaveLength(defaultAdaptiveLimit.min);
 });
 

@@ -45,7 +45,7 @@ export interface Permit {
 }
 
 /** What is at work. */
-export interface AdmissionState {
+interface AdmissionState {
   limit: number;
   inFlight: Record<AdmissionClass, number>;
   /** Uploads: their bodies take as long as the caller likes, so that they fill no limit of the others. */

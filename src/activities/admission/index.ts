@@ -1,8 +1,3 @@
-export {
-  createAdmission,
-  type Admission,
-  type AdmissionDeps,
-  type Permit,
-} from './create-admission.js';
+export { createAdmission, type Admission, type AdmissionDeps } from './create-admission.js';
 export { createBacklogLoop } from './backlog-loop.js';
 export { createLoadLoop } from './load-loop.js';

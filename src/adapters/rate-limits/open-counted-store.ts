@@ -2,7 +2,7 @@ import pg from 'pg';
 import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 
 /** What all processes together have asked for in a window. */
-export interface Count {
+interface Count {
   points: number;
   /** ms until the window ends. */
   leftMs: number;

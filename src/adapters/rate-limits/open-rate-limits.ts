@@ -11,7 +11,7 @@ import { openCountedStore, type CountedStore } from './open-counted-store.js';
 import { createLeaseBook, type Lease } from './create-lease-book.js';
 
 /** Requests a minute, and failures; 0 turns a limit off. */
-export interface RateSettings {
+interface RateSettings {
   limits: Record<RateScope, number>;
   /** Failures to prove who one is, of an address and of a key id. */
   failures: number;

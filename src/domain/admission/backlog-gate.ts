@@ -7,7 +7,7 @@ export interface Backlog {
 }
 
 /** Tasks of one priority. */
-export interface QueueStats {
+interface QueueStats {
   tasks: number;
   /** Age of the oldest one. */
   ageMs: number;

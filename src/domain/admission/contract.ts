@@ -26,12 +26,10 @@ export const refusalReasons = [
 export type RefusalReason = (typeof refusalReasons)[number];
 
 /** Whose requests are counted. */
-export const rateScopes = ['address', 'key', 'tenant'] as const;
-export type RateScope = (typeof rateScopes)[number];
+export type RateScope = 'address' | 'key' | 'tenant';
 
 /** Whose failures to prove who they are are counted. */
-export const failureScopes = ['address', 'key'] as const;
-export type FailureScope = (typeof failureScopes)[number];
+export type FailureScope = 'address' | 'key';
 
 /** What one limit says to one request. Times are milliseconds from now. */
 export type RateVerdict =
