@@ -1,6 +1,5 @@
 import { mergeHealth, type KnowledgeHealth } from '../../domain/etl/knowledge-health.js';
-import { createPassLoop } from '../events/pass-loop.js';
-import type { Loop } from '../events/relay-loop.js';
+import { createPassLoop, type Loop } from '../pass-loop.js';
 
 /** What the health loop asks for. */
 export interface HealthDeps {

@@ -4,8 +4,7 @@ import {
   type RetentionLedger,
 } from '../../domain/etl/retention.js';
 import { HOUR_MS } from '../../domain/units.js';
-import { createPassLoop } from '../events/pass-loop.js';
-import type { Loop } from '../events/relay-loop.js';
+import { createPassLoop, type Loop } from '../pass-loop.js';
 
 /** What the retention loop asks for. */
 export interface RetentionDeps {

@@ -1,6 +1,5 @@
 import { scheduleIdOf, type ScheduledWork } from '../../domain/etl/due-work.js';
-import { createPassLoop } from '../events/pass-loop.js';
-import type { Loop } from '../events/relay-loop.js';
+import { createPassLoop, type Loop } from '../pass-loop.js';
 
 /** What the schedule loop asks for. */
 export interface ScheduleDeps {

@@ -1,4 +1,5 @@
 import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
+import type { Loop } from '../pass-loop.js';
 
 /** What the relay asks for: claimed work, and the two ways to carry it out. */
 export interface RelayDeps {
@@ -14,12 +15,6 @@ export interface RelayDeps {
   /** Resolves when something may be due: a NOTIFY, or the sweep interval. */
   nextDue: (signal: AbortSignal) => Promise<void>;
   log: { warn: (facts: object, message: string) => void };
-}
-
-/** A background loop: it runs until the signal aborts and says whether it did its work lately. */
-export interface Loop {
-  run: (signal: AbortSignal) => Promise<void>;
-  healthy: () => boolean;
 }
 
 const BATCH = 64;

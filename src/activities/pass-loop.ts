@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Loop } from './relay-loop.js';
+
+/** A background loop: it runs until the signal aborts and says whether it did its work lately. */
+export interface Loop {
+  run: (signal: AbortSignal) => Promise<void>;
+  healthy: () => boolean;
+}
 
 /** Intervals without a pass to its end after which a loop counts as unhealthy. */
 const MISSED = 4;
