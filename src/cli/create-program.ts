@@ -148,7 +148,7 @@ function addDoctor(
   );
 }
 
-function byNoun(operations: CliOperation[]): Map<string, CliOperation[]> {
+function byNoun(operations: readonly CliOperation[]): Map<string, CliOperation[]> {
   const nouns = new Map<string, CliOperation[]>();
   for (const operation of operations)
     nouns.set(operation.noun, [...(nouns.get(operation.noun) ?? []), operation]);

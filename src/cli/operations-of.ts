@@ -104,11 +104,23 @@ function parameterOf(parameter: z.infer<typeof parameterSchema>): CliParameter {
   return { name, required, description, choices };
 }
 
+/** Documents that were read before: checking one takes longer than most commands, and a process has one. */
+const read = new WeakMap<object, CliOperation[]>();
+
 /**
- * All operations of an OpenAPI document, by noun and verb.
+ * All operations of an OpenAPI document, by noun and verb; the same list for the same document.
  * @throws where the document is no OpenAPI document or an operation id is not `<noun>.<verb>`
  */
-export function operationsOf(source: unknown): CliOperation[] {
+export function operationsOf(source: unknown): readonly CliOperation[] {
+  if (typeof source !== 'object' || source === null) return readOperations(source);
+  const known = read.get(source);
+  if (known !== undefined) return known;
+  const operations = readOperations(source);
+  read.set(source, operations);
+  return operations;
+}
+
+function readOperations(source: unknown): CliOperation[] {
   const document = documentSchema.parse(source);
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]): CliOperation => {

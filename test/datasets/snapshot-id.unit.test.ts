@@ -14,8 +14,12 @@ const contract = contractOf({
 });
 const terms = { contract, purposes: ['credit', 'fraud'], legalBasis: 'contract' };
 
+// Any code point but the halves of a pair. The library's own unit of this kind makes a table of a million entries first.
+const character = fc
+  .oneof(fc.integer({ min: 0, max: 0xd7ff }), fc.integer({ min: 0xe000, max: 0x10ffff }))
+  .map((point) => String.fromCodePoint(point));
 const value = fc.oneof(
-  fc.string({ unit: 'binary' }).filter((text) => text.isWellFormed()),
+  fc.string({ unit: character }),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.constant(null),
 );
