@@ -30,7 +30,8 @@ export interface ProcessesWorld {
 }
 
 const root = new URL('../..', import.meta.url).pathname;
-const START_MS = 120_000;
+/** Beside other work a worker takes its time to bundle workflows. */
+const START_MS = 240_000;
 
 function start(name: 'api' | 'worker', env: Record<string, string>) {
   const child = fork(join(root, 'src/main', `${name}.ts`), [], {

@@ -27,7 +27,7 @@ beforeAll(async () => {
   requestId = started.headers.get('x-request-id') ?? '';
   workflowId = String(started.body['workflowId']);
   await world.temporal.client.workflow.getHandle(workflowId).result();
-}, 240_000);
+}, 400_000);
 afterAll(() => world.stop(), 60_000);
 
 const entries = async (): Promise<Record<string, unknown>[]> =>
