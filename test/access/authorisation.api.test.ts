@@ -173,7 +173,7 @@ function sameKind(ids: SeededIds = {}): SeededIds {
 async function fingerprint(api: TestApi, tenant: string): Promise<unknown> {
   const tables = await api.database.asSuperuser(
     `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname = 'public' and c.relkind = 'r' and c.relname not in ('_prisma_migrations', 'serving_lease', 'intent', 'audit_leaf') order by 1`,
+     where n.nspname = 'public' and c.relkind = 'r' and c.relname not in ('_prisma_migrations', 'admission_bucket', 'serving_lease', 'intent', 'audit_leaf') order by 1`,
   );
   const found: Record<string, unknown> = {};
   for (const { name } of tables) {
