@@ -22,10 +22,7 @@ async function begin(headers: Headers) {
   await first?.execute?.({ args: [], headers }, async () => undefined);
   return {
     signal: (told: Headers) =>
-      first?.handleSignal?.(
-        { args: [], headers: told, signalName: 's' },
-        async () => undefined,
-      ),
+      first?.handleSignal?.({ args: [], headers: told, signalName: 's' }, async () => undefined),
     activity: async (own: Headers = {}): Promise<Headers> => {
       let seen: Headers = {};
       await out?.scheduleActivity?.({ headers: own } as never, async (input) => {
