@@ -43,7 +43,7 @@ export interface EdgeDeps {
 }
 
 /** A request at its end. */
-export interface FinishedRequest {
+interface FinishedRequest {
   operation: string;
   requestId: string;
   /** Absent where the caller was not known. */

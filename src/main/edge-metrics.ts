@@ -4,7 +4,7 @@ import { errorTable, type ErrorCode } from '../domain/errors.js';
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Roles whose grant is worth a look: they may change who may do what, or what is served. */
-export const PRIVILEGED_ROLES = ['approver', 'platform-operator', 'tenant-admin'] as const;
+const PRIVILEGED_ROLES = ['approver', 'platform-operator', 'tenant-admin'] as const;
 
 /** Codes with which a request is turned away although nothing is wrong with it. */
 const isShed = (code: ErrorCode): boolean => [429, 503].includes(errorTable[code].status);

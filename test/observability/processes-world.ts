@@ -12,7 +12,7 @@ import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
 import { startSpanCollector } from './span-collector.js';
 
 /** A line of a process's log. */
-export type LogLine = Record<string, unknown> & { process: string; msg: string };
+type LogLine = Record<string, unknown> & { process: string; msg: string };
 
 /** API and worker as their own processes, as production runs them, on a database and namespace of this file alone. */
 export interface ProcessesWorld {
