@@ -172,10 +172,13 @@ describe('promises kept elsewhere', () => {
     expect(unguardedTables([create, guard])).toEqual(['b lacks enable, force, policy, tenant_id']);
   });
 
-  it('every table that the migrations create has tenant_id and forced row-level security', () => {
+  it('every table that the migrations create has tenant_id and forced row-level security, but for counts by hashes', () => {
     const migrations = listFiles('prisma/migrations', /\.sql$/).map(readText);
     expect(migrations.join('\n').match(/create table/gi)?.length).toBeGreaterThan(20);
-    expect(unguardedTables(migrations)).toEqual([]);
+    // Requests are counted before a tenant is known; nothing of one stands there (test/access/row-security).
+    expect(unguardedTables(migrations)).toEqual([
+      'admission_bucket lacks enable, force, policy, tenant_id',
+    ]);
   });
 
   it('tags of test titles are read from every form of a test', () => {

@@ -7,7 +7,7 @@ import type {
   AdmissionRefusal,
   RefusalReason,
 } from '../domain/admission/contract.js';
-import { retryAfterSeconds } from '../domain/admission/lease.js';
+import { retryAfterSeconds } from '../domain/admission/rate-limit.js';
 import { PlatformError } from '../domain/errors.js';
 import type { Route } from './route.js';
 

@@ -13,7 +13,7 @@ import {
   insuredLimit,
   retryAfterSeconds,
   sliceOf,
-} from '../../src/domain/admission/lease.js';
+} from '../../src/domain/admission/rate-limit.js';
 
 describe('the class of a request', () => {
   const plain = { upload: false, waits: false };

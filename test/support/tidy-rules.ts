@@ -14,7 +14,7 @@ import {
 
 /** The capabilities in lifecycle order, as every list of them is sorted. */
 export const lifecycleOrder = [
-  ...['access', 'audit', 'datasets', 'etl', 'retrieval', 'features'],
+  ...['access', 'admission', 'audit', 'datasets', 'etl', 'retrieval', 'features'],
   ...['training', 'registry', 'evaluation', 'approval', 'release'],
   ...['inference', 'prompts', 'budgets', 'cache', 'pii', 'decisions', 'feedback'],
   ...['monitoring', 'erasure', 'events', 'incidents'],

@@ -6,7 +6,7 @@ import {
   grantedOf,
   insuredLimit,
   sliceOf,
-} from '../../domain/admission/lease.js';
+} from '../../domain/admission/rate-limit.js';
 import { openCountedStore, type CountedStore } from './open-counted-store.js';
 import { createLeaseBook, type Lease } from './create-lease-book.js';
 
