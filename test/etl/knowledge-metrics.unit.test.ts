@@ -175,8 +175,8 @@ it('every metric of knowledge is explained where operators look, with the alert 
     .map(({ name }) => name)
     .filter((name) => /^anneal_(etl|retrieval)_/.test(name))
     .sort();
-  const page = await readFile(new URL('../../docs/operating.md', import.meta.url), 'utf8');
-  const rows = [...page.matchAll(/^\| `(anneal_(?:etl|retrieval)_\w+)`.*\| ([\w–]+) +\|$/gm)];
+  const page = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `(anneal_(?:etl|retrieval)_\w+)`.*\| ([\w–]+) *\|$/gm)];
   expect(rows.map(([, name]) => name).sort()).toEqual(names);
   const rules = await readFile(
     new URL('../../deploy/prometheus/knowledge-alerts.yaml', import.meta.url),
