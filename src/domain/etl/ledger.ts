@@ -8,7 +8,7 @@ export type ChangeKind = 'upsert' | 'delete' | 'acl';
 export type ChangePriority = 1 | 2 | 3 | 4 | 5;
 
 /** What a source still has to apply. */
-export interface Backlog {
+interface Backlog {
   pending: number;
   claimed: number;
   /** Age of the oldest change. */
