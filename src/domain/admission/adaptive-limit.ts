@@ -20,7 +20,7 @@ export interface AdaptiveLimitSettings {
 /** reliability.md §7 and gateway.md §9 for the two signals; the rest as the source of the algorithm has it. */
 export const defaultAdaptiveLimit: AdaptiveLimitSettings = {
   initial: 64,
-  min: 32,
+  min: 16,
   max: 1_000,
   tolerance: 1.5,
   smoothing: 0.2,
