@@ -3,8 +3,8 @@
  * test holds this list and the titles together.
  */
 export const reliabilityIds: readonly string[] = [
-  ...['D1', 'D11', 'D12', 'D19', 'D26', 'D35', 'D40', 'D41', 'D47'],
-  ...['F1', 'F3', 'F4', 'F5', 'F7'],
+  ...['D11', 'D12', 'D19', 'D26', 'D35', 'D40', 'D41', 'D47'],
+  ...['F1', 'F3', 'F4', 'F5', 'F7', 'F9'],
   ...['I1', 'I2', 'I3', 'I4', 'I6', 'I9'],
 ];
 

@@ -1,6 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import type { Caller } from '../domain/events/change.js';
-import { currentRequestId } from './correlation.js';
+import { currentRequestId } from './request-id.js';
 
 /** The run that the current activity belongs to. All of ours belong to one. */
 export function runOf(): { workflowId: string; runId: string } {

@@ -4,9 +4,9 @@ import type {
   ActivityInboundCallsInterceptor,
   ActivityInterceptorsFactory,
 } from '@temporalio/worker';
-import { carryRequestId, currentRequestId } from '../activities/correlation.js';
+import { carryRequestId, currentRequestId } from '../activities/request-id.js';
 import { translateErrors } from '../activities/translate-errors.js';
-import { traceIdOf } from '../domain/correlation.js';
+import { traceIdOf } from '../domain/trace-id.js';
 import type { createLog } from './log.js';
 import type { Metrics } from './metrics.js';
 

@@ -1,6 +1,6 @@
 import { pino, type Logger } from 'pino';
 import type { Config } from '../config.js';
-import { currentRequestId } from '../activities/correlation.js';
+import { currentRequestId } from '../activities/request-id.js';
 import { activeTraceId } from './telemetry.js';
 
 // Whatever a log call is handed, these never leave the process.

@@ -22,7 +22,7 @@ async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: 
   try {
     const { code } = await bundleWorkflowCode({
       workflowsPath: pathOf(entry),
-      workflowInterceptorModules: [pathOf('correlation')],
+      workflowInterceptorModules: [pathOf('interceptors')],
       plugins,
       logger: {
         log: note,

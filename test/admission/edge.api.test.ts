@@ -183,7 +183,7 @@ describe('a process that is full', () => {
     };
   }
 
-  test('[D1] refuses the rest at once with 503, keeps the control plane open, and answers what it took', async () => {
+  test('refuses the rest at once with 503, keeps the control plane open, and answers what it took', async () => {
     const { key } = await api.createCaller(tenant, ['viewer', 'operator']);
     const release = await fill(key);
     const refused = await ask(key, '/v1/me');

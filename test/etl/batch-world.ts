@@ -16,6 +16,7 @@ import type {
 import { planRows } from '../../src/domain/etl/plan.js';
 import type { MissingRow, ScanStanding, SourcePage } from '../../src/domain/etl/scan.js';
 import type { SinkCaps, SinkRow, VectorSink } from '../../src/domain/etl/vector-sink.js';
+import { plainScrubber } from './plain-scrubber.js';
 
 interface MemoryDocument {
   claimed: ClaimedDocument;
@@ -409,13 +410,7 @@ export class BatchWorld {
           }),
       },
       chunkTokens: { tokenizer: 'utf8', max: 8_192, count: (text) => Buffer.byteLength(text) },
-      scrubber: async () => ({
-        policyVersion: 'p1',
-        keyId: 'k1',
-        scrub: (text) => ({ text, counts: {}, subjects: [] }),
-        hasResidual: () => false,
-        subjectToken: (subject) => subject,
-      }),
+      scrubber: async () => plainScrubber,
       embedder: async () => this.#embedder(),
       sink: async () => this.sink.port(),
       processId: 'prc_1',

@@ -3,6 +3,7 @@ import type { PullSource } from '../../src/domain/etl/scan.js';
 import type { SourceFacts } from '../../src/domain/etl/ledger.js';
 import { sourceId } from './ledger-world.js';
 import { guard, pii, ScanWorld } from './scan-world.js';
+import { plainScrubber } from './plain-scrubber.js';
 
 let world: ScanWorld;
 beforeAll(async () => {
@@ -22,12 +23,7 @@ async function list(tenant: string): Promise<string[]> {
     },
   };
   const source = (await world.ledger.findSource(tenant, sourceId)) as SourceFacts;
-  const scrubber = async () => ({
-    ...world.pii,
-    scrub: (text: string) => ({ text, counts: {}, subjects: [] }),
-    hasResidual: () => false,
-    subjectToken: (subject: string) => subject,
-  });
+  const scrubber = async () => ({ ...plainScrubber, ...world.pii });
   const of = { tenant, source, reader, signal: new AbortController().signal };
   await settleTouched(
     { ledger: world.ledger, scrubber, chunkTokens: guard },

@@ -21,6 +21,7 @@ import type { GenerationFacts, PushedContent } from '../../src/domain/etl/ledger
 import type { SinkRow, VectorSink, VectorStore } from '../../src/domain/etl/vector-sink.js';
 import { createTestDatabase } from '../support/database.js';
 import { LedgerWorld, live, sourceId, upsert } from './ledger-world.js';
+import { plainScrubber } from './plain-scrubber.js';
 
 /** A batch that was killed where a test said so. */
 export class Killed extends Error {}
@@ -171,13 +172,7 @@ export class WritePathWorld extends LedgerWorld {
           }),
       },
       chunkTokens: this.chunkTokens,
-      scrubber: async () => ({
-        policyVersion: 'p1',
-        keyId: 'k1',
-        scrub: (text) => ({ text, counts: {}, subjects: [] }),
-        hasResidual: () => false,
-        subjectToken: (subject) => subject,
-      }),
+      scrubber: async () => plainScrubber,
       embedder: async () => this.#embedder(),
       sink: (tenant, { generationId }: GenerationFacts) => this.sinkOf(tenant, generationId),
       processId: 'prc_1',

@@ -1,15 +1,10 @@
 import { defaultPayloadConverter, type Headers } from '@temporalio/common';
-import {
-  REQUEST_ID_HEADER,
-  requestIdHeaders,
-  requestIdOf,
-  TRACE_HEADER,
-  traceIdOf,
-} from '../../src/domain/correlation.js';
-import { interceptors } from '../../src/workflows/correlation.js';
+import { REQUEST_ID_HEADER, requestIdHeaders, requestIdOf } from '../../src/domain/request-id.js';
+import { TRACE_ID_HEADER, traceIdOf } from '../../src/domain/trace-id.js';
+import { interceptors } from '../../src/workflows/interceptors.js';
 
 const trace = (id: string): Headers => ({
-  [TRACE_HEADER]: defaultPayloadConverter.toPayload({
+  [TRACE_ID_HEADER]: defaultPayloadConverter.toPayload({
     traceparent: `00-${id}-${'b'.repeat(16)}-01`,
   }),
 });
@@ -71,6 +66,6 @@ describe('the id of a request inside a run', () => {
     const run = await begin({ ...requestIdHeaders('req_1'), ...trace('a'.repeat(32)) });
     expect(traceIdOf(await run.activity())).toBe('a'.repeat(32));
     expect(traceIdOf(await run.activity(trace('c'.repeat(32))))).toBe('c'.repeat(32));
-    expect(Object.keys(await run.activity()).sort()).toEqual([TRACE_HEADER, REQUEST_ID_HEADER]);
+    expect(Object.keys(await run.activity()).sort()).toEqual([TRACE_ID_HEADER, REQUEST_ID_HEADER]);
   });
 });

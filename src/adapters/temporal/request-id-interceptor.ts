@@ -1,5 +1,5 @@
 import type { WorkflowClientInterceptor } from '@temporalio/client';
-import { REQUEST_ID_MEMO, requestIdHeaders } from '../../domain/correlation.js';
+import { REQUEST_ID_MEMO, requestIdHeaders } from '../../domain/request-id.js';
 
 const headersOf = (memo: Record<string, unknown> | undefined) => {
   const requestId = memo?.[REQUEST_ID_MEMO];

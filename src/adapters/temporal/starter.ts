@@ -6,7 +6,7 @@ import {
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
-import { REQUEST_ID_MEMO } from '../../domain/correlation.js';
+import { REQUEST_ID_MEMO } from '../../domain/request-id.js';
 import { searchAttributes } from '../../domain/search-attributes.js';
 
 /** Starts and wakes workflows; both may be repeated without a second effect. */

@@ -1,15 +1,11 @@
 import type { Headers } from '@temporalio/common';
 import type { WorkflowInterceptorsFactory } from '@temporalio/workflow';
-import {
-  REQUEST_ID_HEADER,
-  REQUEST_ID_MEMO,
-  requestIdOf,
-  TRACE_HEADER,
-} from '../domain/correlation.js';
+import { REQUEST_ID_HEADER, REQUEST_ID_MEMO, requestIdOf } from '../domain/request-id.js';
+import { TRACE_ID_HEADER } from '../domain/trace-id.js';
 
 const pick = (headers: Headers): Headers =>
   Object.fromEntries(
-    [REQUEST_ID_HEADER, TRACE_HEADER]
+    [REQUEST_ID_HEADER, TRACE_ID_HEADER]
       .map((name) => [name, headers[name]] as const)
       .filter(([, value]) => value !== undefined),
   ) as Headers;

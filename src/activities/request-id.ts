@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
-import { requestIdOf } from '../domain/correlation.js';
+import { requestIdOf } from '../domain/request-id.js';
 
 const requests = new AsyncLocalStorage<string | undefined>();
 
