@@ -67,8 +67,8 @@ async function withServers(
   }
 }
 
-/** Files of these projects wait for servers half of their time: one more than there are cores keeps the cores busy. */
-const manyAtOnce = Math.min(6, availableParallelism() + 1);
+/** One file a core: Postgres and Temporal want theirs besides. */
+const manyAtOnce = Math.min(6, availableParallelism());
 
 async function everything(): Promise<number> {
   const stages = createStageTimes();
@@ -82,9 +82,9 @@ async function everything(): Promise<number> {
       const fast = await stages.time(beside.join(', '), () =>
         jest(['--selectProjects', ...beside, `--maxWorkers=${manyAtOnce}`], env),
       );
-      // Each file starts processes of its own, on ports of its own, and kills them: two at a time, not more.
+      // Each file starts a platform of its own and kills parts of it.
       const e2e = await stages.time('e2e', () =>
-        jest(['--selectProjects', 'e2e', '--maxWorkers=2'], env),
+        jest(['--selectProjects', 'e2e', '--runInBand'], env),
       );
       return fast === 0 ? e2e : fast;
     }),
