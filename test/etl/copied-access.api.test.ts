@@ -97,3 +97,23 @@ test('[G1, G3] a file that goes back to the bytes it had before its access alone
     expect(await storedAccess(t)).toEqual([acl.join(' ')]);
   }
 });
+
+test('[G1] access that was cut because a later change waited is whole again, although that change brings the same bytes', async () => {
+  const t = `copied-${++tenants}`;
+  await world.seed(t);
+  const bytesFor = (acl: string[]) => `acl: ${acl.join(' ')}\n${about('teams')}`;
+  await world.put(t, { 'a.txt': bytesFor(narrow) });
+  await world.run(t);
+  await world.put(t, { 'a.txt': bytesFor(wide) });
+  world.killAt = 'etl.k4';
+  world.atKill = async () => void (await world.put(t, { 'a.txt': bytesFor(wide) }));
+  await expect(world.run(t, 'bat_cut')).rejects.toThrow(Killed);
+  await world.run(t, 'bat_cut');
+  await world.run(t);
+  const [document] = await world.rows(
+    t,
+    `select acl, live_rev from etl_document where tenant_id = $tenant`,
+  );
+  expect(document).toEqual({ acl: wide, live_rev: 1 });
+  expect(await storedAccess(t)).toEqual([wide.join(' ')]);
+});

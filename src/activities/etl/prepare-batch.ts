@@ -1,7 +1,7 @@
 import { sleep } from '@temporalio/activity';
 import { noCounts, type BatchCounts } from '../../domain/etl/contract.js';
 import type { TokenGuard } from '../../domain/etl/chunk-text.js';
-import { pipelineFp } from '../../domain/etl/fingerprints.js';
+import { aclHash, pipelineFp } from '../../domain/etl/fingerprints.js';
 import type {
   ClaimedDocument,
   PreparedRevision,
@@ -68,6 +68,10 @@ const stopped = ({ docId, fence }: ClaimedDocument, refusal: Refusal): Stopped =
   ...refusal,
 });
 
+/** False where the list of readers was cut while a later change waited: only the bytes say what it is in full. */
+const hasWholeAccess = ({ acl, hashes }: ClaimedDocument): boolean =>
+  aclHash({ acl, deniedPurposes: [] }) === hashes.acl;
+
 /** Rung 2: the bytes and the whole way from them are what they were, and nothing is in doubt. */
 function isSameBytes(
   { source, tokens }: { source: SourceFacts; tokens: TokenGuard },
@@ -80,7 +84,7 @@ function isSameBytes(
   const sameWay = hashes.parseFp === parse && hashes.chunkFp === chunkFpOf(source.pipeline, tokens);
   const pushedAcl = change.content?.acl;
   const sameAcl = pushedAcl === undefined || accessOf(source, claimed).aclHash === hashes.acl;
-  return hashes.raw === raw && sameWay && sameAcl;
+  return hashes.raw === raw && sameWay && sameAcl && hasWholeAccess(claimed);
 }
 
 /**
