@@ -75,20 +75,23 @@ interface Who {
   signed?: { idempotencyKey: string; bytes: Uint8Array } | undefined;
 }
 
+/** Who sends a request, as changes and refusals name him. */
+const callerOfWho = ({ principal, requestId }: Who): Caller => ({
+  tenant: principal.tenant,
+  actor: {
+    subject: principal.subject,
+    kind: principal.kind,
+    roles: principal.roles,
+    via: principal.via,
+  },
+  requestId,
+});
+
 /** Identity and idempotency scope of a request; the body hash covers `content`. */
 function callerOf(request: Request, context: { route: Route; who: Who }, content: unknown): Caller {
   const { route } = context;
-  const { principal, requestId, signed } = context.who;
-  const caller: Caller = {
-    tenant: principal.tenant,
-    actor: {
-      subject: principal.subject,
-      kind: principal.kind,
-      roles: principal.roles,
-      via: principal.via,
-    },
-    requestId,
-  };
+  const { signed } = context.who;
+  const caller = callerOfWho(context.who);
   if (!mutates(route.spec)) return caller;
   const key = signed?.idempotencyKey ?? request.get('idempotency-key');
   if (key === undefined || key.length === 0 || key.length > 255) {
@@ -102,7 +105,7 @@ function callerOf(request: Request, context: { route: Route; who: Who }, content
     ...caller,
     idempotency: {
       route: route.spec.operation,
-      keyHash: sha256(`${principal.tenant}\0${key}`),
+      keyHash: sha256(`${caller.tenant}\0${key}`),
       bodyHash: Buffer.from(digestOf('anneal.request.v1', body).slice(7), 'hex'),
     },
   };
@@ -282,18 +285,6 @@ async function identify(
   };
   return { principal, requestId, signed: { idempotencyKey: proven.idempotencyKey, bytes } };
 }
-
-/** The caller as refusals of any kind name him. */
-const callerOfWho = ({ principal, requestId }: Who): Caller => ({
-  tenant: principal.tenant,
-  actor: {
-    subject: principal.subject,
-    kind: principal.kind,
-    roles: principal.roles,
-    via: principal.via,
-  },
-  requestId,
-});
 
 function authorise({ permission }: Route['spec'], principal: Principal): void {
   if (permission === undefined || permission === 'any' || principal.permissions.has(permission))

@@ -8,21 +8,13 @@ import { isShed, type ClassShares } from '../../domain/admission/class-of-reques
 import type {
   AdmissionClass,
   AdmissionRefusal,
-  FailureScope,
-  RateScope,
+  RateCounts,
   RateVerdict,
   RefusalReason,
 } from '../../domain/admission/contract.js';
 
 /** What admission asks for. */
-export interface AdmissionDeps {
-  take: (of: {
-    scope: RateScope;
-    id: string;
-    control: boolean;
-  }) => RateVerdict | Promise<RateVerdict>;
-  fail: (of: { scope: FailureScope; id: string }) => Promise<RateVerdict>;
-  standing: (of: { scope: FailureScope; id: string }) => RateVerdict;
+export interface AdmissionDeps extends RateCounts {
   limit: AdaptiveLimitSettings;
   shares: ClassShares;
   /** Calls of the control plane at once, at most. */

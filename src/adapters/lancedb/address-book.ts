@@ -8,7 +8,7 @@ export interface AddressedRow {
   docId: string;
 }
 
-/** Entries of all books of a process; about 250 bytes each. */
+/** Entries of all books of a process; about 190 bytes each. */
 const MAX_ENTRIES = 400_000;
 /** So many unknown rows in one search, and the book is filled from the whole table. */
 const FILL_FROM = 16;

@@ -1,5 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { FailureScope, RateScope, RateVerdict } from '../../domain/admission/contract.js';
+import type {
+  FailureScope,
+  RateCounts,
+  RateScope,
+  RateVerdict,
+} from '../../domain/admission/contract.js';
 import {
   blockMs,
   controlLimit,
@@ -31,21 +36,8 @@ export interface RateLimitOptions extends RateSettings {
   onLease?: (source: 'store' | 'insurance') => void;
 }
 
-/** Requests and failures, counted over all processes. */
-export interface RateLimits {
-  /**
-   * One request of somebody. From memory where a lease is left, hence no promise then. Calls of the control plane have counts
-   * of their own.
-   */
-  take: (of: {
-    scope: RateScope;
-    id: string;
-    control: boolean;
-  }) => RateVerdict | Promise<RateVerdict>;
-  /** Counts one failure; the verdict says whether whoever failed has failed too often. */
-  fail: (of: { scope: FailureScope; id: string }) => Promise<RateVerdict>;
-  /** What this process knows of somebody's failures, without counting. */
-  standing: (of: { scope: FailureScope; id: string }) => RateVerdict;
+/** The counts, opened. */
+export interface RateLimits extends RateCounts {
   /** @throws Error where a limit does not deny */
   selfTest: () => Promise<void>;
   close: () => Promise<void>;

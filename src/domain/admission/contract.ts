@@ -53,3 +53,20 @@ export interface AdmissionRefusal {
   windowMs?: number | undefined;
   waitMs: number;
 }
+
+/** Port: requests and failures, counted over all processes. */
+export interface RateCounts {
+  /**
+   * One request of somebody. From memory where a lease is left, hence no promise then. Calls of the control plane have counts
+   * of their own.
+   */
+  take: (of: {
+    scope: RateScope;
+    id: string;
+    control: boolean;
+  }) => RateVerdict | Promise<RateVerdict>;
+  /** Counts one failure; the verdict says whether whoever failed has failed too often. */
+  fail: (of: { scope: FailureScope; id: string }) => Promise<RateVerdict>;
+  /** What this process knows of somebody's failures, without counting. */
+  standing: (of: { scope: FailureScope; id: string }) => RateVerdict;
+}
