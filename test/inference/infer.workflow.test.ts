@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises';
+import pg from 'pg';
 import { ProviderFailure } from '../../src/domain/inference/runtime.js';
 import { eventually } from '../support/eventually.js';
 import { createInferenceWorld, type InferenceWorld } from './inference-world.js';
@@ -191,6 +193,39 @@ describe('inferShadow', () => {
     const handle = handleOf(`shadow/${tenant}/${answer.body.id}/v1`);
     await expect(handle.result()).resolves.toEqual({ written: true });
     expect((await handle.fetchHistory()).events).toHaveLength(6);
+  });
+
+  it('gives a pair the label whose transaction was still open when the pair was written', async () => {
+    const tenant = await world.newTenant();
+    const { body } = await world.ask(tenant);
+    const pair = {
+      decisionId: body.id,
+      version: 1,
+      shadowId: 'shd_1',
+      champion: { version: 2, label: 'yes', probability: 0.5, ms: 1 },
+      candidate: null,
+      error: 'server',
+    };
+    const feedback = new pg.Client({ connectionString: world.database.urls.api });
+    await feedback.connect();
+    try {
+      await feedback.query('begin');
+      await feedback.query("select set_config('app.tenant', $1, true)", [tenant]);
+      await feedback.query(
+        `insert into feedback (tenant_id, feedback_id, decision_id, type, value, value_digest, source_kind, source_id,
+           observed_at, created_by) values ($1, 'fb_1', $2, 'label', '"no"', '', 'system', 'ledger', now(), 'svc')`,
+        [tenant, body.id],
+      );
+      await feedback.query('select feedback_label_pairs($1, $2)', [tenant, body.id]);
+      const written = world.worker.store.recordPair(tenant, 'shadow/none', pair);
+      const first = await Promise.race([written, setTimeout(500, 'waiting')]);
+      await feedback.query('commit');
+      expect(first).toBe('waiting');
+      await expect(written).resolves.toBe(true);
+    } finally {
+      await feedback.end();
+    }
+    expect(await pairs(tenant)).toMatchObject([{ decision_id: body.id, label: 'no' }]);
   });
 
   it('records a failure of the candidate, and the caller never notices', async () => {

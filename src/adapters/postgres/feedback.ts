@@ -56,13 +56,6 @@ async function insertOnce(
   return { row, isNew: written.count === 1 };
 }
 
-/** The label that counts now goes to the pairs of this decision, so that a shadow is judged by it. */
-async function labelPairs(tx: Tx, tenant: string, decisionId: string): Promise<void> {
-  await tx.$executeRaw`
-    update shadow_pair set label = feedback_effective_label(${tenant}, ${decisionId})
-    where tenant_id = ${tenant} and decision_id = ${decisionId}`;
-}
-
 /** Feedback on decisions: appended, never changed. */
 export const createFeedbackStore = (db: Database) => ({
   /**
@@ -92,7 +85,9 @@ export const createFeedbackStore = (db: Database) => ({
         });
       }
       const { row, isNew } = await insertOnce(tx, caller, request);
-      if (isNew && request.type === 'label') await labelPairs(tx, tenant, request.decisionId);
+      if (isNew && request.type === 'label') {
+        await tx.$queryRaw`select feedback_label_pairs(${tenant}, ${request.decisionId})::text`;
+      }
       const body = viewOf(row);
       const facts = { type: body.type, decisionId: body.decisionId, source: request.source.kind };
       return {
