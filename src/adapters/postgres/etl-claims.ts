@@ -228,6 +228,15 @@ async function claimDue(query: Query, claim: Claim): Promise<void> {
     );
 }
 
+/**
+ * Whether what was prepared is what this change asks for. A batch whose claims lapsed may hold a newer change of the same
+ * document when it is tried again: what it prepared before is in doubt then, and not its work any more.
+ */
+const carriesOut = (
+  preparedFrom: bigint | undefined,
+  { kind, seq }: ClaimedDocument['change'],
+): boolean => (preparedFrom === undefined ? kind === 'delete' : preparedFrom === seq);
+
 async function claimedOf(
   parts: LedgerParts,
   of: {
@@ -255,18 +264,19 @@ async function claimedOf(
         );
   const liveRev = row.live_rev === null ? undefined : Number(row.live_rev);
   const begun = begunRev(standing, liveRev);
+  const change = {
+    kind,
+    sourceVersion,
+    seq: BigInt(String(row.seq)),
+    contentRef: optional(row.content_ref),
+    content,
+    receivedAtMs: (row.received_at as Date).getTime(),
+  };
   return {
     docId,
     naturalKey: naturalKey.toString('utf8'),
     fence: BigInt(String(row.fence)),
-    change: {
-      kind,
-      sourceVersion,
-      seq: BigInt(String(row.seq)),
-      contentRef: optional(row.content_ref),
-      content,
-      receivedAtMs: (row.received_at as Date).getTime(),
-    },
+    change,
     deleted: row.deleted === true,
     liveRev,
     acl: row.acl as string[],
@@ -282,7 +292,8 @@ async function claimedOf(
     standing,
     released: of.released,
     prepared: standing.intents.some(
-      (intent) => intent.rev === begun && intent.batchId === of.batchId,
+      (intent) =>
+        intent.rev === begun && intent.batchId === of.batchId && carriesOut(intent.seq, change),
     ),
     inDoubt: begun > 0,
   };

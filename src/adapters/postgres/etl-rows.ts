@@ -101,7 +101,8 @@ export function grouped(rows: readonly SqlRow[]): Map<string, SqlRow[]> {
 
 /** A document's standing with the batch of each open intent. */
 export interface HeldStanding extends Standing {
-  intents: (Standing['intents'][number] & { batchId: string })[];
+  /** `seq`: the change that the intent carries out; undefined for a deletion, which is the same whatever asked for it. */
+  intents: (Standing['intents'][number] & { batchId: string; seq: bigint | undefined })[];
 }
 
 /**
@@ -128,9 +129,12 @@ export async function loadStanding(
      where m.tenant_id = $1 and m.doc_id = any($2::uuid[]) and l.doc_id = any($2::uuid[])`,
     [tenant, docIds],
   );
-  const intents = await query(
-    `select intent_id, doc_id, generation_id, rev, batch_id, row_ids, add_row_ids, delete_row_ids from etl_intent
-     where tenant_id = $1 and doc_id = any($2::uuid[]) and state = 'OPEN'`,
+  const intents = await bounded(
+    query,
+    `select i.intent_id, i.doc_id, i.generation_id, i.rev, i.batch_id, i.row_ids, i.add_row_ids, i.delete_row_ids, r.seq
+     from etl_intent i
+     left join etl_revision r on r.tenant_id = $1 and r.doc_id = any($2::uuid[]) and r.doc_id = i.doc_id and r.rev = i.rev
+     where i.tenant_id = $1 and i.doc_id = any($2::uuid[]) and i.state = 'OPEN'`,
     [tenant, docIds],
   );
   const manifestsOf = grouped(manifests);
@@ -150,6 +154,7 @@ export async function loadStanding(
           generationId: String(row.generation_id),
           rev: Number(row.rev),
           batchId: String(row.batch_id),
+          seq: row.seq === null ? undefined : BigInt(String(row.seq)),
           rowIds: row.row_ids as string[],
           addRowIds: row.add_row_ids as string[],
           deleteRowIds: row.delete_row_ids as string[],
