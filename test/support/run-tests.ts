@@ -1,34 +1,12 @@
-import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { childEnv } from '../../src/config.js';
 import { createStageTimes } from './stage-times.js';
+import { jest, run, withServers } from './with-servers.js';
 
-// `npm test`: the checks, then every project, `e2e` last. `npm test -- <args>`: jest alone with these arguments. One
+// `npm test`: the checks, then every project, `e2e` beside the others. `npm test -- <args>`: jest alone with these arguments. One
 // Postgres and one Temporal server per run, started by the same code as `npm start`.
-
-const root = new URL('../..', import.meta.url).pathname;
-
-/** Runs a command to its end and answers its exit code. */
-const run = (command: string, args: string[], env: Record<string, string>): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', env });
-    const forward = (signal: NodeJS.Signals) => child.kill(signal);
-    process.on('SIGINT', forward).on('SIGTERM', forward);
-    child.once('error', reject);
-    child.once('exit', (code) => {
-      process.off('SIGINT', forward).off('SIGTERM', forward);
-      resolve(code ?? 1);
-    });
-  });
-
-const jest = (args: string[], env: Record<string, string>): Promise<number> =>
-  run(
-    process.execPath,
-    ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...args],
-    env,
-  );
 
 const serverless = ['unit', 'slow', 'replay'];
 
@@ -44,50 +22,47 @@ function needsNoServer(args: string[]): boolean {
   return names.length > 0 && names.every((name) => serverless.includes(name));
 }
 
-/** Starts the servers, hands their addresses to `work`, and stops them whatever happens. */
-async function withServers(
-  work: (env: Record<string, string>) => Promise<number>,
+/** One file a core: Postgres and Temporal want theirs besides. */
+const manyAtOnce = Math.min(6, availableParallelism());
+
+/**
+ * The tests of whole platforms, one file at a time: each starts a platform of its own and kills parts of it. Most of their
+ * time is waiting, so they run beside everything else; what they print follows when both are done.
+ */
+async function withE2e(
+  env: Record<string, string>,
+  beside: (env: Record<string, string>) => Promise<number>,
 ): Promise<number> {
-  // The SDK and its bundler take seconds to load: the quick loop does without them.
-  const [{ writeWorkflowBundles }, { startTestServers }] = await Promise.all([
-    import('../../src/main/workflow-bundle.js'),
-    import('./servers/test-servers.js'),
-  ]);
-  const folder = await mkdtemp(join(tmpdir(), 'anneal-test-'));
-  // Started by root, Postgres runs as another account and has to search this folder.
-  await chmod(folder, 0o755);
-  const servers = await startTestServers({ stateDir: folder, log: (line) => console.log(line) });
+  const folder = await mkdtemp(join(tmpdir(), 'anneal-e2e-'));
+  const printed = await open(join(folder, 'printed'), 'w+');
   try {
-    const bundlePath = join(folder, 'workflow-bundle.js');
-    await writeWorkflowBundles(bundlePath);
-    return await work(childEnv({ ...servers.env, ANNEAL_WORKFLOW_BUNDLE: bundlePath }));
+    const args = ['--selectProjects', 'e2e', '--runInBand'];
+    const codes = await Promise.all([beside(env), jest(args, env, printed.fd)]);
+    return Math.max(...codes);
   } finally {
-    await servers.stop();
+    process.stdout.write(await readFile(join(folder, 'printed')));
+    await printed.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** One file a core: Postgres and Temporal want theirs besides. */
-const manyAtOnce = Math.min(6, availableParallelism());
-
 async function everything(): Promise<number> {
   const stages = createStageTimes();
   const checks = await stages.time('checks', () =>
-    run('npm', ['run', '--silent', 'check'], childEnv()),
+    run({ command: 'npm', args: ['run', '--silent', 'check'], env: childEnv() }),
   );
   if (checks !== 0) return checks;
   const code = await stages.time('all tests and their servers', () =>
-    withServers(async (env) => {
-      const beside = ['unit', 'slow', 'workflow', 'api', 'replay'];
-      const fast = await stages.time(beside.join(', '), () =>
-        jest(['--selectProjects', ...beside, `--maxWorkers=${manyAtOnce}`], env),
-      );
-      // Each file starts a platform of its own and kills parts of it.
-      const e2e = await stages.time('e2e', () =>
-        jest(['--selectProjects', 'e2e', '--runInBand'], env),
-      );
-      return fast === 0 ? e2e : fast;
-    }),
+    withServers((env) =>
+      stages.time('the tests', () =>
+        withE2e(env, (own) => {
+          const rest = ['unit', 'slow', 'workflow', 'api', 'replay'];
+          return stages.time(`of them, ${rest.join(', ')}`, () =>
+            jest(['--selectProjects', ...rest, `--maxWorkers=${manyAtOnce}`], own),
+          );
+        }),
+      ),
+    ),
   );
   console.log(stages.table());
   return code;

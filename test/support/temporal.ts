@@ -4,12 +4,19 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import { translateErrors } from '../../src/activities/translate-errors.js';
 import { loadWorkflowBundles } from '../../src/main/workflow-bundle.js';
 import { createSilentPlugin } from '../../src/main/telemetry.js';
+import { faults, plantFault } from './plant-fault.js';
 import { workerRoles, type WorkerRole, type WorkflowQueue } from '../../src/domain/task-queues.js';
 
 const required = (name: string): string => {
   const value = process.env[name];
   if (value === undefined) throw new Error(`${name} is not set: run tests through \`npm test\``);
   return value;
+};
+
+const plantedFaults = (client: TemporalClient['client']) => {
+  const named = process.env['ANNEAL_TEST_FAULT'];
+  const fault = faults.find((each) => each === named);
+  return fault === undefined ? [] : [plantFault(fault, client)];
 };
 
 /** A connection to the run's Temporal server with a namespace of this test file alone. */
@@ -73,7 +80,9 @@ export async function connectTestTemporal(): Promise<TestTemporal> {
           taskQueue,
           ...(bundleOn[taskQueue] === undefined ? {} : { workflowBundle: bundleOn[taskQueue] }),
           activities,
-          interceptors: { activity: [() => ({ inbound: translateErrors })] },
+          interceptors: {
+            activity: [() => ({ inbound: translateErrors }), ...plantedFaults(temporal.client)],
+          },
           stickyQueueScheduleToStartTimeout: '1s',
           maxCachedWorkflows: 100,
           // The bundle carries the tracing interceptors: without their sink each span is a line of noise.

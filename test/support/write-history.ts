@@ -6,8 +6,8 @@ import { projectRoot } from './source-tree.js';
 
 type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
-/** Tenants that hold synthetic data only. */
-const syntheticTenants = ['default'];
+/** Tenants that hold synthetic data only: that of a first start, and those that tests make. */
+const syntheticTenants = /^(default|t-[0-9a-f]{8}|(due|mixed)-\d+)$/;
 
 // Payloads carry ids, counts and verdicts; whichever holds one of these holds what belongs to a person.
 const personal = [/[\w.+-]+@[\w-]+\.[a-z]{2,}/i, /"(inputs|outputs|subject|email|phone)":/];
@@ -29,7 +29,7 @@ export function refusalOf(json: unknown): string | undefined {
   const tenants = texts.flatMap((text) =>
     [...text.matchAll(/"tenant":"([^"]*)"/g)].map(([, tenant]) => tenant ?? ''),
   );
-  const foreign = tenants.find((tenant) => !syntheticTenants.includes(tenant));
+  const foreign = tenants.find((tenant) => !syntheticTenants.test(tenant));
   if (foreign !== undefined) return `it belongs to tenant ${foreign}`;
   if (tenants.length === 0) return 'no payload names its tenant';
   const found = texts.find((text) => personal.some((pattern) => pattern.test(text)));
