@@ -85,6 +85,8 @@ export interface Config {
     };
   };
   stateDir: string;
+  /** Folder of backups and archived WAL; undefined: no archive. */
+  backupDir: string | undefined;
   cacheDir: string;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   telemetry: boolean;
@@ -245,6 +247,7 @@ function nested(env: Environment): Config {
     },
     etl: etlOf(env),
     stateDir: resolve(env.ANNEAL_STATE_DIR),
+    backupDir: env.ANNEAL_BACKUP_DIR === undefined ? undefined : resolve(env.ANNEAL_BACKUP_DIR),
     cacheDir: resolve(env.ANNEAL_CACHE_DIR ?? join(cacheHome, 'anneal')),
     logLevel: env.ANNEAL_LOG_LEVEL,
     telemetry: env.ANNEAL_OTEL === 'on',

@@ -68,6 +68,12 @@ export const environmentSchema = z.object({
     .string()
     .default('.anneal')
     .describe('Folder of all local state: databases, artifacts, keys, logs.'),
+  ANNEAL_BACKUP_DIR: z
+    .string()
+    .optional()
+    .describe(
+      'Folder of backups of the bundled Postgres, best on another disk. Where it is set, `npm start` archives every change to it within about a minute, encrypted; without it a backup holds the moment it was made at.',
+    ),
   ANNEAL_CACHE_DIR: z
     .string()
     .optional()

@@ -1,3 +1,9 @@
+import type {
+  BackupCreated,
+  BackupRestored,
+  BackupVerified,
+  RestoreRequest,
+} from '../domain/backup/contract.js';
 import type { Probe } from './doctor.js';
 
 /** Sends one HTTP request; main injects it. */
@@ -18,6 +24,16 @@ export interface CliIo {
   readStdin: () => Promise<string>;
 }
 
+/** Backups of the bundled Postgres; each function throws with a sentence for people. */
+export interface BackupPort {
+  create: (to: string | undefined) => Promise<BackupCreated>;
+  verify: (folder: string | undefined, keys: string | undefined) => Promise<BackupVerified>;
+  restore: (
+    request: Omit<RestoreRequest, 'folder'> & { folder: string | undefined },
+    say: (line: string) => void,
+  ) => Promise<BackupRestored>;
+}
+
 /** Everything that the CLI needs from outside. */
 export interface CliDeps {
   /** The parsed openapi.json: every command comes from it. */
@@ -36,6 +52,7 @@ export interface CliDeps {
   /** Milliseconds of a clock that only goes forward. */
   nowMs: () => number;
   pause: (ms: number) => Promise<void>;
+  backup: BackupPort;
   /** The probes of `doctor`, in the order in which they are shown. */
   probes: () => Probe[];
 }

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { addBackupCommands } from './backup.js';
 import type { CliDeps } from './cli-deps.js';
 import { renderDoctor, runProbes } from './doctor.js';
 import { exampleText } from './example-of.js';
@@ -157,7 +158,7 @@ function byNoun(operations: readonly CliOperation[]): Map<string, CliOperation[]
 
 /**
  * The whole command line: one command `anneal <noun> <verb>` per operation of the document, and by hand
- * `etl`, `search` and `doctor`.
+ * `etl`, `search`, `backup` and `doctor`.
  * @param finish gets the exit code of the command that ran
  */
 export function createProgram(deps: CliDeps, finish: (code: number) => void): Command {
@@ -188,6 +189,7 @@ export function createProgram(deps: CliDeps, finish: (code: number) => void): Co
     for (const operation of operations) addOperation(parent, operation, run)(deps);
   }
   addKnowledgeCommands(program, deps, run);
+  addBackupCommands(program, deps, run);
   addDoctor(program, deps, run);
   return program;
 }

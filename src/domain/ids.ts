@@ -39,6 +39,9 @@ export const idPrefixes = {
   canary: 'can',
   evalSet: 'evs',
   retrievalEvaluation: 'evr',
+  divergence: 'dvg',
+  restoration: 'rst',
+  backup: 'bkp',
 } as const;
 
 /** The kinds of entity that carry an id of their own. */
@@ -96,6 +99,7 @@ export const scanIdSchema = idSchema('scan');
 export const quarantineItemIdSchema = idSchema('quarantineItem');
 export const evalSetIdSchema = idSchema('evalSet');
 export const retrievalEvaluationIdSchema = idSchema('retrievalEvaluation');
+export const divergenceIdSchema = idSchema('divergence');
 /** A document's id is derived from its source and natural key (etl.md §2): a UUID, version 8. */
 export const documentIdSchema = z.uuid().brand<'document'>();
 

@@ -10,6 +10,7 @@ import { createDecisionStore } from '../adapters/postgres/decisions.js';
 import { createEvaluationStore } from '../adapters/postgres/evaluation-requests.js';
 import { createFeedbackStore } from '../adapters/postgres/feedback.js';
 import { createInferenceViews } from '../adapters/postgres/inference-views.js';
+import { createDivergenceStore } from '../adapters/postgres/reconcile.js';
 import { createRegistryStore } from '../adapters/postgres/registry.js';
 import { createKillStore } from '../adapters/postgres/release-kills.js';
 import { createRoutingStore } from '../adapters/postgres/release-routing.js';
@@ -174,6 +175,7 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
         (await serving.versions.find(tenant, model, version))?.facts.contract,
       subjectToken: serving.tokenOf,
     },
+    reconcile: createDivergenceStore(db),
   };
   const loops: NamedLoop[] = [{ name: 'settlements', loop: settlements }];
   return {

@@ -11,6 +11,7 @@ import { openParts, requireUrl, type Parts } from './dependencies.js';
 import { createEdgeServer } from './edge-server.js';
 import { closeServer, listen, startInternalListener } from './internal-listener.js';
 import { allRoutes } from './routes.js';
+import { untilReconciled } from './reconcile.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
 import { createServing } from './serving.js';
@@ -22,6 +23,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** What an entry other than the product's puts around what a capability asks for: failpoints. */
 export interface ApiAround {
+  parts?: ((parts: Parts) => Parts) | undefined;
   etl?: ((deps: EtlRouteDeps) => EtlRouteDeps) | undefined;
 }
 
@@ -85,11 +87,13 @@ export async function createPublicServer(
 
 /** Starts the API. `around` is for entries other than the product's. */
 export async function startApi(config: Config, around?: ApiAround): Promise<Running> {
-  const parts = await openParts(config, {
+  const opened = await openParts(config, {
     name: 'api',
     databaseUrl: requireUrl(config.postgres.apiUrl, 'ANNEAL_API_DATABASE_URL'),
   });
+  const parts = around?.parts?.(opened) ?? opened;
   const stopping = new AbortController();
+  await untilReconciled(parts, { reconciles: false, signal: stopping.signal });
   const { server, loops, close } = await createPublicServer(parts, stopping.signal, around);
   let leaving = false;
   const internal = await startInternalListener({

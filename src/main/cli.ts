@@ -7,8 +7,10 @@ import { z } from 'zod';
 import type { CliIo } from '../cli/cli-deps.js';
 import { runCli } from '../cli/run-cli.js';
 import { ConfigError, loadConfig } from '../config.js';
+import { chooseBackup, createBackup, verifyBackup } from './backup.js';
 import { doctorProbes } from './doctor-probes.js';
 import { projectFolder } from './project-folder.js';
+import { restoreBackup } from './restore.js';
 
 // `npx anneal`: the command line, built from openapi.json and wired to this terminal.
 
@@ -48,6 +50,15 @@ async function main(): Promise<number> {
     newKey: () => randomUUID(),
     nowMs: () => performance.now(),
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    backup: {
+      create: (to) => createBackup(config, to),
+      verify: async (folder, keys) =>
+        verifyBackup(await chooseBackup(config, folder), keys ?? join(config.stateDir, 'keys')),
+      restore: async (request, say) => {
+        const folder = await chooseBackup(config, request.folder);
+        return restoreBackup(config, { ...request, folder }, say);
+      },
+    },
     probes: () => doctorProbes(config),
   });
 }

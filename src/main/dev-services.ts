@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../adapters/postgres/embedded.js';
@@ -46,6 +46,16 @@ async function devPasswords(stateDir: string): Promise<DevPasswords> {
   return made;
 }
 
+/** How the bundled Postgres is started beside what always holds. */
+interface PostgresStart {
+  keep: Keep;
+  settings: Readonly<Record<string, string>>;
+  readyTimeoutMs?: number;
+}
+
+/** Folder of the cluster that Postgres hands WAL over in; the server works in its data folder. */
+export const WAL_STAGING = 'anneal_wal';
+
 /** The bundled Postgres, migrated, and its URLs. */
 export interface DevPostgres {
   server: EmbeddedPostgres;
@@ -53,11 +63,35 @@ export interface DevPostgres {
   migrations: MigrationReport;
 }
 
+/** Every segment of WAL goes to a folder of the cluster, from where it is sealed into the backup folder. */
+const archiving = {
+  archive_mode: 'on',
+  archive_timeout: '60s',
+  archive_command: `mkdir -p ${WAL_STAGING} && cp "%p" "${WAL_STAGING}/%f.part" && sync "${WAL_STAGING}/%f.part" && mv -f "${WAL_STAGING}/%f.part" "${WAL_STAGING}/%f"`,
+};
+
+/** The superuser's URL of the bundled Postgres of a running installation. */
+export async function devAdminUrl(config: Config): Promise<string> {
+  const { superuser } = await devPasswords(config.stateDir);
+  return `postgresql://postgres:${superuser}@127.0.0.1:${config.postgres.port}/postgres`;
+}
+
 /** Starts the bundled Postgres on the state folder, provisions roles and database, and migrates. */
-export async function startDevPostgres(
+export const startDevPostgres = (
   config: Config,
   say: Say,
   keep: Keep = unkept,
+): Promise<DevPostgres> =>
+  startPostgresWith(config, say, {
+    keep,
+    settings: config.backupDir === undefined ? {} : archiving,
+  });
+
+/** {@link startDevPostgres} with settings of its own: a recovery. */
+export async function startPostgresWith(
+  config: Config,
+  say: Say,
+  { keep, settings, readyTimeoutMs }: PostgresStart,
 ): Promise<DevPostgres> {
   const { superuser, ...passwords } = await devPasswords(config.stateDir);
   let { port } = config.postgres;
@@ -69,6 +103,8 @@ export async function startDevPostgres(
       processes: serverProcesses,
       env: childEnv(),
       log: say,
+      settings,
+      readyTimeoutMs,
     });
     // Where any free port was asked for, the next start has to take the same one.
     ({ port } = started);
@@ -207,6 +243,10 @@ export async function lockState(stateDir: string): Promise<void> {
   await writeFile(path, String(process.pid));
 }
 
+/** Lets go of a state folder that this process holds. */
+export const unlockState = (stateDir: string): Promise<void> =>
+  rm(join(stateDir, 'start.pid'), { force: true });
+
 /** True where the process is alive and is a launcher: a recycled process id must not lock us out. */
 async function isLauncher(pid: number): Promise<boolean> {
   try {
@@ -215,5 +255,5 @@ async function isLauncher(pid: number): Promise<boolean> {
     return false;
   }
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'src/main/dev');
-  return command.includes('main/dev');
+  return command.includes('main/dev') || command.includes('main/cli');
 }

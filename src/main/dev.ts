@@ -7,6 +7,7 @@ import { endLeftBehindProcesses, writeProcesses } from './dev-processes.js';
 import { assertPortsFree, lockState, startDevPostgres, startDevTemporal } from './dev-services.js';
 import { keepServer, type Keep } from './keep-server.js';
 import { projectFolder } from './project-folder.js';
+import { keepShippingWal } from './ship-wal.js';
 import { runTour, tourWasRun } from './tour.js';
 import { writeWorkflowBundles } from './workflow-bundle.js';
 
@@ -82,6 +83,13 @@ async function startServices(config: Config) {
       writeWorkflowBundles(join(config.stateDir, 'workflow-bundle.js')),
     ),
   ]);
+  const { stateDir, backupDir } = config;
+  if (backupDir !== undefined) {
+    const { clusterDir } = postgres.server.location;
+    const shipping = keepShippingWal({ clusterDir, stateDir, backupDir, say });
+    // Before the database in the list, so that it is stopped after it: the last segment comes with its end.
+    running.unshift({ name: 'WAL archive', pid: () => undefined, stop: shipping.stop });
+  }
   return { postgres, temporal };
 }
 

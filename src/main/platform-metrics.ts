@@ -1,5 +1,11 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import {
+  divergenceActions,
+  divergenceKinds,
+  type DivergenceAction,
+  type DivergenceKind,
+} from '../domain/reconcile/contract.js';
 import type { KeyAge, PlatformHealth, QueueBacklog } from '../domain/events/platform-health.js';
 
 /** How late timers of this process fire: the 99th percentile since the last scrape. */
@@ -65,6 +71,37 @@ function createHealthGauges(registers: Registry[]) {
   };
 }
 
+/** What the reconciler found between Postgres and Temporal. */
+function createDivergenceMetrics(registers: Registry[]) {
+  const open = new Gauge({
+    name: 'anneal_reconciler_divergences',
+    help: 'Differences between Postgres and Temporal that wait for a person.',
+    labelNames: ['kind'],
+    registers,
+  });
+  const found = new Counter({
+    name: 'anneal_reconciler_found_total',
+    help: 'Differences between Postgres and Temporal that were found, by what was done at once.',
+    labelNames: ['kind', 'outcome'],
+    registers,
+  });
+  for (const kind of divergenceKinds) {
+    open.set({ kind }, 0);
+    for (const action of divergenceActions) found.inc({ kind, outcome: action.toLowerCase() }, 0);
+  }
+  return {
+    countDivergence: (kind: DivergenceKind, action: DivergenceAction) =>
+      found.inc({ kind, outcome: action.toLowerCase() }),
+    publishDivergences: (counts: readonly { kind: string; count: number }[]) => {
+      for (const kind of divergenceKinds)
+        open.set(
+          { kind },
+          counts.reduce((sum, one) => sum + (one.kind === kind ? one.count : 0), 0),
+        );
+    },
+  };
+}
+
 /** What every process shows of itself, and what the orchestration workers show of all. */
 export function createPlatformMetrics(registry: Registry) {
   const registers = [registry];
@@ -100,7 +137,9 @@ export function createPlatformMetrics(registry: Registry) {
     registers,
   });
   for (const outcome of ['intact', 'broken']) verifications.inc({ outcome }, 0);
+  const divergences = createDivergenceMetrics(registers);
   return {
+    ...divergences,
     setReady: (check: string, isWell: boolean) => ready.set({ check }, isWell ? 1 : 0),
     watchCheckpoints: (loop: typeof checkpoints) => {
       checkpoints = loop;

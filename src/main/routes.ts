@@ -7,6 +7,7 @@ import { etlRoutes, type EtlRouteDeps } from '../api/etl/index.js';
 import { evaluationRoutes, type EvaluationRouteDeps } from '../api/evaluation/index.js';
 import { feedbackRoutes, type FeedbackRouteDeps } from '../api/feedback/index.js';
 import { inferenceRoutes, type InferenceRouteDeps } from '../api/inference/index.js';
+import { reconcileRoutes, type ReconcileRouteDeps } from '../api/reconcile/index.js';
 import { registryRoutes, type RegistryRouteDeps } from '../api/registry/index.js';
 import { releaseRoutes, type ReleaseRouteDeps } from '../api/release/index.js';
 import { retrievalRoutes, type RetrievalRouteDeps } from '../api/retrieval/index.js';
@@ -28,6 +29,7 @@ export interface AllRouteDeps {
   inference: InferenceRouteDeps;
   decisions: DecisionsRouteDeps;
   feedback: FeedbackRouteDeps;
+  reconcile: ReconcileRouteDeps;
 }
 
 /** Every endpoint of the platform, in lifecycle order. */
@@ -45,4 +47,5 @@ export const allRoutes = (deps: AllRouteDeps): Route[] => [
   ...inferenceRoutes(deps.inference),
   ...decisionsRoutes(deps.decisions),
   ...feedbackRoutes(deps.feedback),
+  ...reconcileRoutes(deps.reconcile),
 ];

@@ -10,6 +10,7 @@ import { createRelayLoop } from '../activities/events/relay-loop.js';
 import { taskQueues } from '../domain/task-queues.js';
 import { requireUrl, type Parts } from './dependencies.js';
 import { createEtlLoops } from './etl-loops.js';
+import { reconcileLoop } from './reconcile.js';
 import type { NamedLoop } from './run-loops.js';
 
 const SWEEP_MS = 1_000;
@@ -71,7 +72,7 @@ function platformHealth(parts: Parts): NamedLoop {
   return { name: 'platform-health', loop };
 }
 
-/** Loops of a worker by its roles; of `orchestration`: relay, audit sealer, audit checkpoints. */
+/** Loops of a worker by its roles; of `orchestration`: relay, audit sealer, audit checkpoints, reconciler. */
 export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[] {
   const knowledge = createEtlLoops(parts);
   if (!parts.config.worker.roles.includes('orchestration')) return knowledge;
@@ -91,6 +92,7 @@ export function createWorkerLoops(parts: Parts, signal: AbortSignal): NamedLoop[
     { name: 'audit-sealer', loop: sealer },
     { name: 'audit-checkpoints', loop: checkpoints },
     platformHealth(parts),
+    reconcileLoop(parts),
     ...knowledge,
   ];
 }

@@ -3,6 +3,7 @@ import { loadConfig, type Config } from '../config.js';
 import { openParts, requireUrl } from './dependencies.js';
 import { createLog } from './log.js';
 import { startInternalListener } from './internal-listener.js';
+import { untilReconciled } from './reconcile.js';
 import { runProcess, type Running } from './run-process.js';
 import { startLoops } from './run-loops.js';
 import { createRuntimeLogger } from './runtime-logger.js';
@@ -33,15 +34,20 @@ function installRuntime(config: Config): void {
 /** Starts the workers of all configured roles with their loops. `around` is for entries other than the product's. */
 export async function startWorker(config: Config, around?: WorkerAround): Promise<Running> {
   installRuntime(config);
-  const parts = await openParts(config, {
+  const opened = await openParts(config, {
     name: 'worker',
     databaseUrl: requireUrl(config.postgres.workerUrl, 'ANNEAL_WORKER_DATABASE_URL'),
   });
+  const parts = around?.parts?.(opened) ?? opened;
   const stopping = new AbortController();
+  const reconciles = config.worker.roles.includes('orchestration');
+  await untilReconciled(parts, { reconciles, signal: stopping.signal });
   const connection = await NativeConnection.connect(
     config.temporal.connection(config.temporal.address),
   );
-  const { activities, loops: working, close } = await createWorkerActivities(parts, around);
+  const made = await createWorkerActivities(parts, around);
+  const { loops: working, close } = made;
+  const activities = around?.activities?.(made.activities) ?? made.activities;
   const loops = startLoops(
     parts,
     [...working, ...createWorkerLoops(parts, stopping.signal)],

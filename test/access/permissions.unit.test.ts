@@ -49,6 +49,8 @@ const matrix: Partial<Record<Permission, string>> = {
   'approval:decide': 'AP',
   'release:operate': 'OP',
   'incidents:kill': 'OP PL',
+  'incidents:read': 'VI DS ML AP OP CF PO AU TA',
+  'incidents:write': 'ML OP',
   'access:write-policies': 'CF',
   'inference:invoke': 'SV',
   'feedback:write': 'SV',

@@ -44,6 +44,9 @@ const ioOf = (world: CliWorld, out: string[], err: string[]): CliDeps['io'] => (
   readStdin: async () => world.stdin,
 });
 
+const refused = () => Promise.reject(new Error('no database here'));
+const noBackup = { create: refused, verify: refused, restore: refused };
+
 /** Opens the world on a free port. */
 export async function openCliWorld(): Promise<CliWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'anneal-cli-'));
@@ -94,6 +97,7 @@ export async function openCliWorld(): Promise<CliWorld> {
           nowMs += ms;
         },
         probes: () => [],
+        backup: noBackup,
         ...world.deps,
       });
       return { code, out: out.join('\n'), err: err.join('\n') };

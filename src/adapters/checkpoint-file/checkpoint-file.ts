@@ -7,30 +7,50 @@ const lineSchema = z.object({
   v: z.literal(1),
   origin: z.string(),
   tenant: z.string(),
-  size: z.int().positive(),
+  size: z.int().nonnegative(),
   headHash: z.string().regex(/^[0-9a-f]{64}$/),
   at: z.string(),
+  /** The backup that the database was restored from: what was witnessed beyond this size is gone. */
+  restored: z.string().optional(),
 });
+type Line = Omit<z.infer<typeof lineSchema>, 'v'>;
 
 /** One line as a checkpoint; undefined for the torn line of a crash. */
-function parseLine(line: string): Checkpoint | undefined {
+function parseLine(line: string): Line | undefined {
   try {
     const parsed = lineSchema.safeParse(JSON.parse(line));
     if (!parsed.success) return undefined;
-    const { origin, tenant, size, headHash, at } = parsed.data;
-    return { origin, tenant, size, headHash, at };
+    const { v: _, ...rest } = parsed.data;
+    return rest;
   } catch {
     return undefined;
   }
+}
+
+/** A restore as it was witnessed: the chain ends here, and what was witnessed beyond is gone. */
+export interface RestoredChain extends Checkpoint {
+  /** The backup that it was restored from. */
+  restored: string;
+}
+
+/** What still binds a chain: a restore sets aside what was witnessed beyond it, and binds the chain from there on. */
+function inForce(lines: readonly Line[]): Checkpoint[] {
+  let kept: Checkpoint[] = [];
+  for (const { restored, ...checkpoint } of lines) {
+    const { tenant, size } = checkpoint;
+    if (restored !== undefined)
+      kept = kept.filter((earlier) => earlier.tenant !== tenant || earlier.size <= size);
+    if (size > 0) kept.push(checkpoint);
+  }
+  return kept;
 }
 
 /**
  * Checkpoints in one append-only file, a JSON line each, mode 0600: the witness outside the database. A line is on the
  * disk before `append` resolves.
  */
-export const createCheckpointFile = (path: string) => ({
-  /** Appends checkpoints; a line that a crash tore stays behind by itself, the next one starts on a line of its own. */
-  append: async (checkpoints: readonly Checkpoint[]): Promise<void> => {
+export function createCheckpointFile(path: string) {
+  const appendLines = async (written: readonly (Checkpoint | RestoredChain)[]): Promise<void> => {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const file = await open(path, 'a+', 0o600);
     try {
@@ -38,16 +58,14 @@ export const createCheckpointFile = (path: string) => ({
       const last = Buffer.alloc(1);
       if (size > 0) await file.read(last, 0, 1, size - 1);
       const torn = size > 0 && last.toString() !== '\n';
-      const lines = checkpoints.map((checkpoint) => `${JSON.stringify({ v: 1, ...checkpoint })}\n`);
+      const lines = written.map((line) => `${JSON.stringify({ v: 1, ...line })}\n`);
       await file.appendFile(`${torn ? '\n' : ''}${lines.join('')}`);
       await file.sync();
     } finally {
       await file.close();
     }
-  },
-
-  /** All checkpoints in order of writing; none before the first. */
-  read: async (): Promise<Checkpoint[]> => {
+  };
+  const readLines = async (): Promise<Line[]> => {
     let text: string;
     try {
       text = await readFile(path, 'utf8');
@@ -58,6 +76,19 @@ export const createCheckpointFile = (path: string) => ({
     return text
       .split('\n')
       .map(parseLine)
-      .filter((checkpoint) => checkpoint !== undefined);
-  },
-});
+      .filter((line) => line !== undefined);
+  };
+  return {
+    /** Appends checkpoints; a line that a crash tore stays behind by itself, the next one starts on a line of its own. */
+    append: (checkpoints: readonly Checkpoint[]): Promise<void> => appendLines(checkpoints),
+    /** Says that chains were restored to an earlier point; nothing of the file is removed. */
+    appendRestored: (chains: readonly RestoredChain[]): Promise<void> => appendLines(chains),
+    /** All checkpoints that bind, in order of writing; none before the first. */
+    read: async (): Promise<Checkpoint[]> => inForce(await readLines()),
+    /** Every restore that was witnessed, in order. */
+    readRestored: async (): Promise<RestoredChain[]> =>
+      (await readLines()).flatMap(({ restored, ...line }) =>
+        restored === undefined ? [] : [{ ...line, restored }],
+      ),
+  };
+}

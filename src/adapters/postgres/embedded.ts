@@ -18,6 +18,8 @@ export interface StartEmbeddedPostgresOptions extends LocatePostgresOptions {
   durable?: boolean | undefined;
   /** More server settings, by name. */
   settings?: Readonly<Record<string, string | number>> | undefined;
+  /** How long it may take until it answers, in ms: a recovery replays first; 60,000. */
+  readyTimeoutMs?: number | undefined;
   /** The server's log, `<stateDir>/postgres.log` by default. */
   logFile?: string | undefined;
 }
@@ -95,7 +97,9 @@ export async function startEmbeddedPostgres(
       throw new Error(`Postgres ended with code ${code} before it was ready: ${end}`);
     });
     const version = await Promise.race([
-      ready({ adminUrl, clusterDir, pid, isRunning }).then((answer) => answer ?? endedEarly),
+      ready({ adminUrl, clusterDir, pid, isRunning, timeoutMs: options.readyTimeoutMs }).then(
+        (answer) => answer ?? endedEarly,
+      ),
       endedEarly,
       failed,
     ]);
@@ -131,12 +135,14 @@ interface Waiting {
   clusterDir: string;
   pid: number;
   isRunning: () => boolean;
+  timeoutMs: number | undefined;
 }
 
 /** The server's version; undefined where it ends before it is ready. */
 async function ready(waiting: Waiting): Promise<string | undefined> {
   const { adminUrl, clusterDir, pid } = waiting;
-  const deadline = performance.now() + readyTimeoutMs;
+  const timeoutMs = waiting.timeoutMs ?? readyTimeoutMs;
+  const deadline = performance.now() + timeoutMs;
   while (performance.now() < deadline) {
     if (!waiting.isRunning()) return undefined;
     // The server keeps its state in the eighth line of this file (pg_ctl waits on it too).
@@ -146,7 +152,7 @@ async function ready(waiting: Waiting): Promise<string | undefined> {
     if (Number(lines[0]) === pid && lines[7]?.trim() === 'ready') return serverVersion(adminUrl);
     await delay(10);
   }
-  throw new Error(`Postgres is not ready after ${readyTimeoutMs / 1_000} s.`);
+  throw new Error(`Postgres is not ready after ${timeoutMs / 1_000} s.`);
 }
 
 async function serverVersion(adminUrl: string): Promise<string> {

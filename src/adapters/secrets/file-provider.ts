@@ -113,6 +113,12 @@ function symmetricKeys() {
   };
 }
 
+/** The key that backups are sealed with; the newest version unless one is named. Kept apart from the backups. */
+export function createBackupKeys(folder: string): (version?: number) => Promise<KeyVersion> {
+  const keys = symmetricKeys();
+  return (version) => keys(folder, 'backup', version);
+}
+
 const approvalKeyId = /^approval-v[1-9]\d{0,5}$/;
 
 /**

@@ -59,6 +59,17 @@ async function signalEntity(client: Client, start: StartRequest): Promise<void> 
 }
 
 /**
+ * True where the run that ended under this id was asked for by another request than this one: after a restore of Postgres
+ * a caller may ask again under the key of a request that Postgres has lost.
+ */
+async function belongsToAnother(client: Client, start: StartRequest): Promise<boolean> {
+  const { requestId } = start.options;
+  if (requestId === undefined) return false;
+  const { memo, status } = await client.workflow.getHandle(start.workflowId).describe();
+  return status.name !== 'RUNNING' && memo?.[REQUEST_ID_MEMO] !== requestId;
+}
+
+/**
  * The starter of committed intents. Reuse `REJECT_DUPLICATE` and conflict `USE_EXISTING` make a repeated start answer
  * with the first run; "already started" is success. Eager start stays off: it ignores worker versions.
  */
@@ -76,6 +87,8 @@ export function createStarter(client: Client): Starter {
         });
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        if (await belongsToAnother(client, start))
+          await createRestarter(client)(tenant, start, { replaceRunning: false });
       }
     },
     wakeWorkflow: async ({ workflowId, factId, start }) => {
@@ -92,3 +105,24 @@ export function createStarter(client: Client): Starter {
     },
   };
 }
+
+/**
+ * Starts a workflow whose id has had runs before: one that ended is followed by another. A run that is under way goes on,
+ * unless it is to be replaced: then it is terminated in the same step.
+ */
+export const createRestarter =
+  (client: Client) =>
+  async (
+    tenant: string,
+    start: StartRequest,
+    { replaceRunning }: { replaceRunning: boolean },
+  ): Promise<void> => {
+    await client.workflow.start(start.workflowType, {
+      workflowId: start.workflowId,
+      taskQueue: start.taskQueue,
+      args: [start.input],
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowIdConflictPolicy: replaceRunning ? 'TERMINATE_EXISTING' : 'USE_EXISTING',
+      ...shownOptions(tenant, start),
+    });
+  };

@@ -1,0 +1,21 @@
+/** Every workflow of this build: the reconciler leaves runs of any other type alone. */
+export const workflowTypes: ReadonlySet<string> = new Set([
+  'awaitApproval',
+  'checkCanaries',
+  'compactGeneration',
+  'evaluateRetrieval',
+  'evaluateVersion',
+  'fitEmbedder',
+  'infer',
+  'inferShadow',
+  'ingestBatch',
+  'probeGeneration',
+  'publishSnapshot',
+  'reconcileGeneration',
+  'reembedCollection',
+  'rollOutRelease',
+  'scanSource',
+  'startDueWork',
+  'trainModel',
+  'watchSource',
+]);
