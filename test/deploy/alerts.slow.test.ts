@@ -98,6 +98,12 @@ const changes: Record<string, [string, string][]> = {
     ['> 0', '> 5'],
     ['> 0', '>= 0'],
   ],
+  ReconcilerDivergence: [
+    ['divergences) > 0', 'divergences) > 1'],
+    ['divergences) > 0', 'divergences) >= 0'],
+    ['[15m])) > 0', '[15m])) > 5'],
+    ['[15m])) > 0', '[15m])) >= 0'],
+  ],
   AuthFailureBurst: [
     ['> 50', '> 500'],
     ['> 50', '> 5'],
