@@ -83,6 +83,8 @@ function datasetsActivities({ db, artifacts }: Parts, serving: Serving) {
 
 /** What an entry other than the product's puts around what a capability asks for: failpoints, planted faults. */
 export interface WorkerAround {
+  parts?: ((parts: Parts) => Parts) | undefined;
+  activities?: (<A extends object>(activities: A) => A) | undefined;
   etl?: ((deps: EtlDeps) => EtlDeps) | undefined;
 }
 

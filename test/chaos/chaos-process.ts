@@ -108,6 +108,11 @@ export class ChaosProcess {
     await this.ready();
   }
 
+  /** Tells the process which failpoints someone waits for. */
+  tellArmed(points: string[]): void {
+    this.#send({ armed: points });
+  }
+
   /** Asks the process for something. @throws what it threw, or that it is gone */
   call<T>(name: string, input: unknown = undefined): Promise<T> {
     if (this.end !== undefined) return Promise.reject(new Error(`${this.name} is gone`));

@@ -9,5 +9,6 @@ export type FromChild =
 /** What the supervisor tells a process. */
 export type ToChild =
   | { begin: true }
+  | { armed: string[] }
   | { pass: { id: number; answer: unknown } }
   | { call: { id: number; name: string; input: unknown } };

@@ -1,12 +1,16 @@
 import { join } from 'node:path';
+import { createTenantStore } from '../../src/adapters/postgres/access-tenants.js';
+import { openDatabase } from '../../src/adapters/postgres/database.js';
+import { createFileSigningSecrets } from '../../src/adapters/secrets/file-provider.js';
 import { loadConfig } from '../../src/config.js';
-import { bootstrapInstallation } from '../../src/main/bootstrap-installation.js';
+import { bootstrapInstallation, policySeeds } from '../../src/main/bootstrap-installation.js';
 import { startDevPostgres, startDevTemporal } from '../../src/main/dev-services.js';
 import { keepServer, type Keep } from '../../src/main/keep-server.js';
 import { writeWorkflowBundles } from '../../src/main/workflow-bundle.js';
 import type { FromChild } from './messages.js';
 
-// Postgres and Temporal as `npm start` keeps them: whoever kills one finds it back on the same files.
+// Postgres and Temporal as `npm start` keeps them: whoever kills one finds it back on the same files. Arguments name
+// tenants to make besides `default`.
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const tell = (message: FromChild): void => void process.send?.(message);
@@ -40,6 +44,28 @@ async function stopAll(): Promise<void> {
 process.on('SIGTERM', () => void stopAll());
 process.on('disconnect', () => void stopAll());
 
+/** Makes tenants as a platform operator does. Answers the key of each administrator. */
+async function addTenants(
+  tenants: readonly string[],
+  url: string,
+): Promise<Record<string, string | undefined>> {
+  const db = openDatabase({ url, poolSize: 2, applicationName: 'anneal-chaos-tenants' });
+  try {
+    const store = createTenantStore(db);
+    const keys = createFileSigningSecrets(join(config.stateDir, 'keys'));
+    const admin = { name: 'admin', roles: ['tenant-admin'], env: 'prod' } as const;
+    const made: Record<string, string | undefined> = {};
+    for (const tenant of tenants) {
+      const of = { tenant, title: `Tenant ${tenant}`, policies: policySeeds() };
+      const pepper = await keys.pepper();
+      made[tenant] = (await store.bootstrap({ ...of, admin: { ...admin, pepper } })).adminKey;
+    }
+    return made;
+  } finally {
+    await db.close();
+  }
+}
+
 const config = loadConfig();
 const bundle = join(config.stateDir, 'workflow-bundle.js');
 const [postgres, temporal] = await Promise.all([
@@ -47,7 +73,8 @@ const [postgres, temporal] = await Promise.all([
   startDevTemporal(config, say, keep),
   writeWorkflowBundles(bundle),
 ]);
-const { adminKey } = await bootstrapInstallation(config, postgres.urls);
+await bootstrapInstallation(config, postgres.urls);
+const adminKeys = await addTenants(process.argv.slice(2), postgres.urls.api);
 const admin = new URL(postgres.server.adminUrl);
 admin.pathname = '/anneal';
 tell({
@@ -58,7 +85,7 @@ tell({
       adminUrl: admin.toString(),
       temporalAddress: temporal.address,
       bundle,
-      adminKey,
+      adminKeys,
     },
   },
 });

@@ -73,6 +73,7 @@ export class Supervisor {
         return pass();
       }
       this.#armed.delete(point);
+      this.#tellArmed();
       armed.answer({ process: started, point, pass });
     };
     return started;
@@ -83,14 +84,24 @@ export class Supervisor {
     const found = Promise.withResolvers<Hit | undefined>();
     const armed = { answer: found.resolve, passFirst };
     this.#armed.set(point, armed);
+    this.#tellArmed();
     const callOff = () => {
       clearTimeout(timer);
-      if (this.#armed.get(point) === armed) this.#armed.delete(point);
+      if (this.#armed.get(point) === armed) {
+        this.#armed.delete(point);
+        this.#tellArmed();
+      }
       found.resolve(undefined);
     };
     const timer = setTimeout(callOff, withinMs);
     void found.promise.then(() => clearTimeout(timer));
     return { hit: found.promise, callOff };
+  }
+
+  /** Whoever is there or begins later knows which points are waited for. */
+  #tellArmed(): void {
+    const points = [...this.#armed.keys()];
+    for (const each of this.#processes) each.tellArmed(points);
   }
 
   /** Who went by itself since the last look. */

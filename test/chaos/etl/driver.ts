@@ -14,7 +14,7 @@ import {
   newParagraph,
   type Held,
 } from './make-changes.js';
-import { ApiError, callApi, insist, isPassing, type Call } from './people.js';
+import { ApiError, callApi, insist, isPassing, type Call } from '../people.js';
 import {
   nameOf,
   sameContent,

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { runToExitCode, seedOf, sharedOptions, withStack } from '../chaos-command.js';
 import { EtlStack } from './etl-stack.js';
 import { isKillPoint, killPoints, meanings } from './kill-points.js';
 import { plantedFaultNames, proveFault } from './prove-faults.js';
@@ -29,17 +30,7 @@ docs/chaos.md says how to read the table.
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const { values } = parseArgs({
-  options: {
-    kills: { type: 'string', default: '200' },
-    seed: { type: 'string' },
-    only: { type: 'string' },
-    documents: { type: 'string', default: '60' },
-    planted: { type: 'boolean', default: false },
-    fault: { type: 'string' },
-    'no-planted': { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+  options: { ...sharedOptions(200), documents: { type: 'string', default: '60' } },
 });
 
 async function proveAll(stack: EtlStack, seed: number): Promise<boolean> {
@@ -68,18 +59,9 @@ async function main(): Promise<number> {
     say(`--only ${only}: there is no such kill point\n\n${HELP}`);
     return 2;
   }
-  const seed = values.seed === undefined ? Math.floor(Date.now() / 1000) : Number(values.seed);
-  const stack = new EtlStack({ say });
-  // Postgres and Temporal are asked to stop, so that nothing is left behind; the rounds are not waited for.
-  const stop = () =>
-    void stack
-      .close({ keep: values.keep })
-      .catch((error: unknown) => say(String(error)))
-      .finally(() => process.kill(process.pid, 'SIGKILL'));
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  try {
-    say(`seed ${seed}`);
-    await stack.start();
+  const seed = seedOf(values);
+  say(`seed ${seed}`);
+  return withStack(new EtlStack({ say }), values, async (stack) => {
     let ok = true;
     if (!values.planted && values.fault === undefined) {
       const run = {
@@ -95,14 +77,7 @@ async function main(): Promise<number> {
     }
     if (!values['no-planted'] && only === undefined) ok = (await proveAll(stack, seed)) && ok;
     return ok ? 0 : 1;
-  } finally {
-    await stack.close({ keep: values.keep });
-  }
+  });
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  say(String(error));
-  process.exitCode = 1;
-}
+await runToExitCode(main, say);

@@ -1,8 +1,8 @@
 import { docId } from '../../../src/domain/etl/fingerprints.js';
 import type { SinkRow } from '../../../src/domain/etl/vector-sink.js';
 import { createLanceStore } from '../../../src/adapters/lancedb/create-lance-store.js';
-import pg from 'pg';
-import { ApiError, callApi, insist } from './people.js';
+import { askSql } from '../ask-sql.js';
+import { ApiError, callApi, insist } from '../people.js';
 import { textDigest, type Shown, type SourceName } from './source-model.js';
 
 /** Where the checker looks; all of it from outside the product's processes. */
@@ -43,29 +43,6 @@ interface QueryOf {
   k: number;
   filter?: Record<string, number> | undefined;
   onBehalfOf?: { subject: string; groups: string[] } | undefined;
-}
-
-/** Rows by SQL as superuser, past every policy; asked again while Postgres is away. */
-export async function askSql(
-  adminUrl: string,
-  text: string,
-  values: unknown[] = [],
-): Promise<Record<string, unknown>[]> {
-  return insist(
-    async () => {
-      const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 5_000 });
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        return (await client.query<Record<string, unknown>>(text, values)).rows;
-      } finally {
-        await client.end().catch(() => undefined);
-      }
-    },
-    // Wrong SQL stays wrong.
-    (error) => !/^42/.test(String((error as { code?: string }).code)),
-    60_000,
-  );
 }
 
 /** The store's files and the ledger's tables, past the product. */

@@ -1,4 +1,4 @@
-import Table from 'cli-table3';
+import { chaosTable } from '../chaos-table.js';
 import type { Finding, FindingKind } from './findings.js';
 import { killPoints, meanings, type KillPointName } from './kill-points.js';
 
@@ -99,8 +99,8 @@ function rowOf(name: string, point: PointReport): string[] {
 
 /** The table of a run, and below it what was found. */
 export function printReport(report: Report): string {
-  const table = new Table({
-    head: [
+  const table = chaosTable(
+    [
       'kill point',
       'kills',
       'in doubt',
@@ -111,9 +111,8 @@ export function printReport(report: Report): string {
       'embeds/change',
       'rounds',
     ],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
-  });
+    'lrrrrrrrl',
+  );
   const all = emptyPoint();
   for (const name of killPoints) {
     const point = report.points.get(name);

@@ -1,5 +1,5 @@
-import { startEmbeddingProvider } from '../../support/servers/embedding-provider.js';
-import type { FromChild } from '../messages.js';
+import { startEmbeddingProvider } from '../support/servers/embedding-provider.js';
+import type { FromChild } from './messages.js';
 
 // The embedding service of a run: a process of its own, its books synced before each answer.
 

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { pause } from '../../support/pause.js';
+import { pause } from '../support/pause.js';
 
 /** An answer that is not a success; status 0: there was none. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
+  /** The problem document, where there is one. */
+  readonly body: Record<string, unknown>;
   constructor(what: string, status: number, body: string) {
     super(`${what}: ${status} ${body.slice(0, 500)}`);
     this.status = status;
     this.code = /"code":"([A-Z_]+)"/.exec(body)?.[1] ?? '';
+    this.body = body.startsWith('{') ? (JSON.parse(body) as Record<string, unknown>) : {};
   }
 }
 
