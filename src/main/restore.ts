@@ -136,7 +136,8 @@ const recovery = (at: string | undefined): Record<string, string> => ({
   recovery_target_action: 'promote',
   // Ready means recovered: nobody reads meanwhile.
   hot_standby: 'off',
-  ...(at === undefined ? {} : { recovery_target_time: at }),
+  // The names of time zones are not known this early in a start, and `Z` is one.
+  ...(at === undefined ? {} : { recovery_target_time: at.replace('T', ' ').replace('Z', '+00') }),
 });
 
 /** Starts the server on what was unpacked and lets it replay; then everything that follows from an earlier point. */

@@ -49,6 +49,7 @@ const seededIds: Record<string, SeededIds> = {
   routing: model,
   shadows: { id: `shd_${ulid}` },
   'kill-switches': { id: `kil_${ulid}` },
+  divergences: { id: `dvg_${ulid}` },
   inferences: { id: `inf_${ulid}` },
   decisions: { id: `inf_${ulid}` },
   collections: { id: `col_${ulid}` },
@@ -98,6 +99,8 @@ export async function seedEveryTable(
     values (${t}, 'shd_${ulid}', 'prod', 'theirs', 1, 'COLLECTING', '{}')`);
   await q(`insert into kill_switch (tenant_id, kill_id, scope, env, mode, reason, state, created_by)
     values (${t}, 'kil_${ulid}', 'tenant', 'prod', 'fail_closed', 'r', 'LIFT_REQUESTED', ${owner})`);
+  await q(`insert into divergence (tenant_id, divergence_id, kind, action, state, workflow_id, workflow_type, detail)
+    values (${t}, 'dvg_${ulid}', 'ENDED_EARLY', 'HELD', 'OPEN', 'infer/${tenant}/x', 'infer', 'd')`);
   await q(`insert into inference (tenant_id, inference_id, principal_id, env, model, version, arm, routing_epoch, state, purpose, plan, warnings, inputs_digest, inputs, request_id, workflow_id, deadline_at)
     values (${t}, 'inf_${ulid}', ${owner}, 'prod', 'theirs', 1, 'active', 1, 'SUCCEEDED', 'scoring', '{}', '[]', '${digest}', ${hash}, 'req', 'infer/${tenant}/x', now())`);
   await q(`insert into decision (tenant_id, decision_id, env, lane, state, actor, purpose, inputs_digest, inputs_ref, model, version, digest, arm, routing_epoch, contract_version, attempts, flags, warnings, latency_ms, row_hash)

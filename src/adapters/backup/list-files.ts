@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Files below a folder by their paths in it, sorted; folders that `leaveOut` names are not entered. Empty where the
+ * Files below a folder by their paths in it, sorted; what `leaveOut` names is passed over, a folder as a whole. Empty where the
  * folder is not there. Of links only the name is given.
  */
 export async function listFiles(
@@ -20,10 +20,11 @@ export async function listFiles(
     );
     for (const entry of entries) {
       const path = inside === '' ? entry.name : `${inside}/${entry.name}`;
+      if (leaveOut(path)) continue;
       if (entry.isDirectory()) {
         folders.push(path);
-        if (!leaveOut(path)) await enter(path);
-      } else if (!leaveOut(path)) files.push(path);
+        await enter(path);
+      } else files.push(path);
     }
   };
   await enter('');
