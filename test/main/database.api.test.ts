@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo } from 'node:net';
-import { openDatabase } from '../../src/adapters/postgres/database.js';
+import { openDatabase, type Database } from '../../src/adapters/postgres/database.js';
 import { startTcpProxy } from '../chaos/tcp-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
@@ -84,24 +84,33 @@ it('[F5] sessions that end as they begin fail their statements, not the process'
   await new Promise((resolve) => server.close(resolve));
 });
 
-it('[F9] a link that swallows everything fails the statements on it in bounded time, and is left behind', async () => {
-  const direct = new URL(database.urls.api);
-  const link = await startTcpProxy({ host: direct.hostname, port: Number(direct.port) });
-  const url = new URL(direct);
-  url.hostname = '127.0.0.1';
-  url.port = String(link.port);
-  const over = openDatabase({
-    ...{ url: url.toString(), poolSize: 1, applicationName: 'anneal-test' },
-    ...{ patienceMs: 1_000, answerMs: 1_000 },
-  });
-  const ask = () => over.call('select 1 as one', []);
-  expect(await ask()).toEqual([{ one: 1 }]);
-  link.set({ blackhole: 'both' });
-  // The first on the connection that is open, the second on one that cannot be opened.
-  for (let tries = 0; tries < 2; tries++)
-    await expect(ask()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-  link.set({});
-  await eventually(async () => expect(await ask()).toEqual([{ one: 1 }]));
-  await over.close();
-  await link.close();
-});
+it.each([
+  ['a statement', (over: Database) => over.call('select 1 as one', [])],
+  [
+    'a statement of a batch',
+    (over: Database) => over.batch('default', (query) => query('select 1 as one')),
+  ],
+])(
+  '[F9] a link that swallows everything fails %s on it in bounded time, and is left behind',
+  async (_, askOf) => {
+    const direct = new URL(database.urls.api);
+    const link = await startTcpProxy({ host: direct.hostname, port: Number(direct.port) });
+    const url = new URL(direct);
+    url.hostname = '127.0.0.1';
+    url.port = String(link.port);
+    const over = openDatabase({
+      ...{ url: url.toString(), poolSize: 1, applicationName: 'anneal-test' },
+      ...{ patienceMs: 1_000, answerMs: 500 },
+    });
+    const ask = () => askOf(over);
+    expect(await ask()).toEqual([{ one: 1 }]);
+    link.set({ blackhole: 'both' });
+    // The first on the connection that is open, the second on one that cannot be opened.
+    for (let tries = 0; tries < 2; tries++)
+      await expect(ask()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    link.set({});
+    await eventually(async () => expect(await ask()).toEqual([{ one: 1 }]));
+    await over.close();
+    await link.close();
+  },
+);

@@ -118,15 +118,21 @@ interface OpenOptions {
   applicationName: string;
   /** How long a transaction waits for a free connection before STORE_UNAVAILABLE (5,000). */
   patienceMs?: number;
-  /** How long a statement of the hot path waits for its answer before STORE_UNAVAILABLE (30,000). */
+  /** How long a statement of the hot path waits for its answer before STORE_UNAVAILABLE (30,000); of a batch four times that. */
   answerMs?: number;
   /** Told how long each use of a pool waited for its connection, ms. */
   observeWait?: ((ms: number) => void) | undefined;
 }
 
+/** A statement over a whole batch may take longer than one of the hot path, and is bounded all the same. */
+const BATCH_FACTOR = 4;
+
+const isUnanswered = (error: unknown): error is Error =>
+  (error as { message?: unknown }).message === 'Query read timeout';
+
 /** One transaction under a tenant over a plain connection, for statements that take a whole batch. */
 const createBatch =
-  (pool: pg.Pool): Database['batch'] =>
+  (pool: pg.Pool, answerMs: number): Database['batch'] =>
   async (tenant, work) => {
     let client: pg.PoolClient | undefined;
     let broken: Error | undefined;
@@ -137,18 +143,28 @@ const createBatch =
     try {
       const held = (client = await pool.connect());
       held.on('error', onLost);
-      await held.query('begin');
+      const query: Query = async (text, values = []) => {
+        const statement = { text, values, query_timeout: answerMs * BATCH_FACTOR };
+        try {
+          return (await held.query<SqlRow>(statement)).rows;
+        } catch (error) {
+          // Whatever is sent after it would wait behind it: the connection goes, and with it the transaction.
+          if (isUnanswered(error)) broken = error;
+          throw error;
+        }
+      };
+      await query('begin');
       try {
-        await held.query(`select set_config('app.tenant', $1, true)`, [tenant]);
-        const result = await work(
-          async (sql, values = []) => (await held.query<SqlRow>(sql, values)).rows,
-        );
-        await held.query('commit');
+        await query(`select set_config('app.tenant', $1, true)`, [tenant]);
+        const result = await work(query);
+        await query('commit');
         return result;
       } catch (error) {
-        await held.query('rollback').catch((lost: unknown) => {
-          broken = lost instanceof Error ? lost : new Error(String(lost));
-        });
+        if (broken === undefined) {
+          await query('rollback').catch((lost: unknown) => {
+            broken = lost instanceof Error ? lost : new Error(String(lost));
+          });
+        }
         throw error;
       }
     } catch (error) {
@@ -265,7 +281,7 @@ export function openDatabase(options: OpenOptions): Database {
   return {
     withTenant,
     call,
-    batch: createBatch(pool),
+    batch: createBatch(pool, answerMs),
     listen,
     tenants: async () =>
       (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),
