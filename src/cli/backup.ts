@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { BackupCreated, BackupRestored, BackupVerified } from '../domain/backup/contract.js';
 import type { CliDeps } from './cli-deps.js';
 import { outputOf, type GlobalOptions } from './output-of.js';
@@ -70,49 +70,19 @@ async function printed<T>(
   }
 }
 
-/** Adds `backup create`, `verify` and `restore`: of the bundled Postgres, on this machine. */
-export function addBackupCommands(
-  program: Command,
+/** How a command prints its result. */
+const formOf =
+  <T>(deps: CliDeps, command: Command, lines: (result: T) => string[]) =>
+  (result: T): string =>
+    outputOf(deps, command.optsWithGlobals<BackupOptions>()) === 'json'
+      ? JSON.stringify(result, null, 2)
+      : lines(result).join('\n');
+
+function addRestore(
+  parent: Command,
   deps: CliDeps,
   run: (work: () => Promise<number>) => Promise<void>,
 ): void {
-  const parent = program.command('backup').summary('create, verify, restore');
-  const formOf =
-    <T>(command: Command, lines: (result: T) => string[]) =>
-    (result: T): string =>
-      outputOf(deps, command.optsWithGlobals<BackupOptions>()) === 'json'
-        ? JSON.stringify(result, null, 2)
-        : lines(result).join('\n');
-  const create = parent
-    .command('create')
-    .summary('Back up a running installation')
-    .description(
-      'Backs up the bundled Postgres, artifacts and audit checkpoints, encrypted; keys and Temporal are left out.',
-    )
-    .option('--to <folder>', 'folder of the backups; ANNEAL_BACKUP_DIR by default');
-  create.addHelpText('after', '\nExample:\n  $ anneal backup create --to /mnt/backups');
-  create.action(() =>
-    run(async () => {
-      const { to } = create.opts<BackupOptions>();
-      const show = formOf(create, created);
-      return (await printed(deps, () => deps.backup.create(to), show)) === undefined ? 1 : 0;
-    }),
-  );
-  const verify = parent
-    .command('verify')
-    .summary('Read a backup again, byte by byte')
-    .description('Compares every file with the manifest and the manifest with its MAC.')
-    .argument('[folder]', 'folder of the backup; the newest of ANNEAL_BACKUP_DIR by default')
-    .option('--keys <folder>', 'folder of the kept keys; those of this installation by default');
-  verify.addHelpText('after', '\nExample:\n  $ anneal backup verify /mnt/backups/bkp_01K…');
-  verify.action(() =>
-    run(async () => {
-      const { keys } = verify.opts<BackupOptions>();
-      const show = formOf(verify, verified);
-      const found = await printed(deps, () => deps.backup.verify(verify.args[0], keys), show);
-      return found?.status === 'intact' ? 0 : 1;
-    }),
-  );
   const restore = parent
     .command('restore')
     .summary('Restore a backup while the platform is stopped')
@@ -137,9 +107,49 @@ export function addBackupCommands(
       const { to, keys, replace = false } = given;
       const at = atOf(given.at);
       const request = { folder: restore.args[0], to, at, keys, replace };
-      const show = formOf(restore, restored);
+      const show = formOf(deps, restore, restored);
       const done = await printed(deps, () => deps.backup.restore(request, deps.io.err), show);
       return done === undefined ? 1 : 0;
     }),
   );
+}
+
+/** Adds `backup create`, `verify` and `restore`: of the bundled Postgres, on this machine. */
+export function addBackupCommands(
+  program: Command,
+  deps: CliDeps,
+  run: (work: () => Promise<number>) => Promise<void>,
+): void {
+  const parent = program.command('backup').summary('create, verify, restore');
+  const create = parent
+    .command('create')
+    .summary('Back up a running installation')
+    .description(
+      'Backs up the bundled Postgres, artifacts and audit checkpoints, encrypted; keys and Temporal are left out.',
+    )
+    .option('--to <folder>', 'folder of the backups; ANNEAL_BACKUP_DIR by default');
+  create.addHelpText('after', '\nExample:\n  $ anneal backup create --to /mnt/backups');
+  create.action(() =>
+    run(async () => {
+      const { to } = create.opts<BackupOptions>();
+      const show = formOf(deps, create, created);
+      return (await printed(deps, () => deps.backup.create(to), show)) === undefined ? 1 : 0;
+    }),
+  );
+  const verify = parent
+    .command('verify')
+    .summary('Read a backup again, byte by byte')
+    .description('Compares every file with the manifest and the manifest with its MAC.')
+    .argument('[folder]', 'folder of the backup; the newest of ANNEAL_BACKUP_DIR by default')
+    .option('--keys <folder>', 'folder of the kept keys; those of this installation by default');
+  verify.addHelpText('after', '\nExample:\n  $ anneal backup verify /mnt/backups/bkp_01K…');
+  verify.action(() =>
+    run(async () => {
+      const { keys } = verify.opts<BackupOptions>();
+      const show = formOf(deps, verify, verified);
+      const found = await printed(deps, () => deps.backup.verify(verify.args[0], keys), show);
+      return found?.status === 'intact' ? 0 : 1;
+    }),
+  );
+  addRestore(parent, deps, run);
 }

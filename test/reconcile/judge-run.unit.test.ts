@@ -74,6 +74,11 @@ describe('a run and its work', () => {
       undefined,
     ],
     ['that nothing asked for', { run: run('RUNNING') }, 'ORPHANED_RUN STOPPED'],
+    [
+      'that nothing asked for and that is about to refuse itself',
+      { run: run('RUNNING', { startedMs: NOW - 29_000 }) },
+      undefined,
+    ],
     ['that nothing asked for and that has ended', { run: run('COMPLETED') }, undefined],
     [
       'whose id a lost run had before it',

@@ -67,6 +67,17 @@ function compare(
   ];
 }
 
+async function readWorks(
+  deps: ReconcileDeps,
+  tenant: string,
+  workflowIds: string[],
+): Promise<Map<string, StandingWork>> {
+  const works = new Map<string, StandingWork>();
+  for (const ids of chunksOf(workflowIds, PER_READ))
+    for (const work of await deps.workOf(tenant, ids)) works.set(work.start.workflowId, work);
+  return works;
+}
+
 /** Runs whose tenant has an intent for them, or should have one. */
 async function judgeSeen(
   deps: ReconcileDeps,
@@ -74,20 +85,28 @@ async function judgeSeen(
   restored: Restored | undefined,
 ): Promise<Finding[]> {
   const { tenant, runs, isKnown } = group;
-  const works = new Map<string, StandingWork>();
-  for (const chunk of chunksOf(isKnown ? runs : [], PER_READ)) {
-    const ids = chunk.map(({ workflowId }) => workflowId);
-    for (const work of await deps.workOf(tenant, ids)) works.set(work.start.workflowId, work);
-  }
+  const ids = isKnown ? runs.map(({ workflowId }) => workflowId) : [];
+  const works = await readWorks(deps, tenant, ids);
   const asked = await inChunks(runs, AT_ONCE, async (run) => {
     const work = works.get(run.workflowId);
     const asks = restored !== undefined && work !== undefined && run.status === 'RUNNING';
     return { work, run: asks ? { ...run, progressedMs: await deps.progressedAt(run) } : run };
   });
   // Of work that is known, a run that ended is looked at from the side of the work.
-  return asked
+  const findings = asked
     .filter(({ work, run }) => work === undefined || run.status === 'RUNNING')
     .flatMap((pair) => compare(pair, { restored, nowMs: deps.nowMs() }));
+  const still = await inChunks(findings, AT_ONCE, async (finding) =>
+    (await isStillTrue(deps, finding)) ? [finding] : [],
+  );
+  return still.flat();
+}
+
+/** The list is a moment behind: what is to be stopped is looked at itself. */
+async function isStillTrue(deps: ReconcileDeps, { found }: Finding): Promise<boolean> {
+  if (found.action !== 'STOPPED') return true;
+  const run = await deps.describeRun(found.workflowId);
+  return run?.runId === found.runId && run.status === 'RUNNING';
 }
 
 /** Open work that no run of the list carries. */
@@ -103,13 +122,22 @@ async function judgeOpen(
   const open = (await deps.openWork(group.tenant, bound)).filter(
     ({ start }) => !group.running.has(start.workflowId),
   );
-  const found = await inChunks(open, AT_ONCE, async (work) => {
-    const run = await deps.describeRun(work.start.workflowId);
-    // One that the list did not have yet has only begun.
-    if (run?.status === 'RUNNING') return [];
-    return compare({ work, run }, { restored, nowMs: deps.nowMs() });
+  const described = await inChunks(open, AT_ONCE, async ({ start: { workflowId } }) => ({
+    workflowId,
+    run: await deps.describeRun(workflowId),
+  }));
+  // One that the list did not have yet has only begun. Of the others the work is read again: a run settles before it
+  // ends, so what ended between the first look and this one is settled now.
+  const ended = described.filter(({ run }) => run?.status !== 'RUNNING');
+  const works = await readWorks(
+    deps,
+    group.tenant,
+    ended.map(({ workflowId }) => workflowId),
+  );
+  return ended.flatMap(({ workflowId, run }) => {
+    const work = works.get(workflowId);
+    return work === undefined ? [] : compare({ work, run }, { restored, nowMs: deps.nowMs() });
   });
-  return found.flat();
 }
 
 /** Runs that others started from rows which are gone or were set back: those who started them do so again. */

@@ -13,15 +13,14 @@ const lineSchema = z.object({
   /** The backup that the database was restored from: what was witnessed beyond this size is gone. */
   restored: z.string().optional(),
 });
-type Line = Omit<z.infer<typeof lineSchema>, 'v'>;
+type Line = z.infer<typeof lineSchema>;
 
 /** One line as a checkpoint; undefined for the torn line of a crash. */
 function parseLine(line: string): Line | undefined {
   try {
     const parsed = lineSchema.safeParse(JSON.parse(line));
     if (!parsed.success) return undefined;
-    const { v: _, ...rest } = parsed.data;
-    return rest;
+    return parsed.data;
   } catch {
     return undefined;
   }
@@ -36,11 +35,10 @@ export interface RestoredChain extends Checkpoint {
 /** What still binds a chain: a restore sets aside what was witnessed beyond it, and binds the chain from there on. */
 function inForce(lines: readonly Line[]): Checkpoint[] {
   let kept: Checkpoint[] = [];
-  for (const { restored, ...checkpoint } of lines) {
-    const { tenant, size } = checkpoint;
+  for (const { restored, origin, tenant, size, headHash, at } of lines) {
     if (restored !== undefined)
       kept = kept.filter((earlier) => earlier.tenant !== tenant || earlier.size <= size);
-    if (size > 0) kept.push(checkpoint);
+    if (size > 0) kept.push({ origin, tenant, size, headHash, at });
   }
   return kept;
 }
@@ -87,8 +85,8 @@ export function createCheckpointFile(path: string) {
     read: async (): Promise<Checkpoint[]> => inForce(await readLines()),
     /** Every restore that was witnessed, in order. */
     readRestored: async (): Promise<RestoredChain[]> =>
-      (await readLines()).flatMap(({ restored, ...line }) =>
-        restored === undefined ? [] : [{ ...line, restored }],
+      (await readLines()).flatMap(({ restored, origin, tenant, size, headHash, at }) =>
+        restored === undefined ? [] : [{ origin, tenant, size, headHash, at, restored }],
       ),
   };
 }

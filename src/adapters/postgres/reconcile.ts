@@ -140,8 +140,10 @@ export const createReconcileStore = (db: Database) => ({
         const written = await tx.$executeRaw`
           insert into divergence (tenant_id, divergence_id, kind, action, state, workflow_id, workflow_type, run_id,
             detail, restoration_id)
-          values (${caller.tenant}, ${newId('divergence')}, ${one.kind}, ${one.action}, ${state}, ${one.workflowId},
-            ${one.workflowType}, ${one.runId}, ${one.detail}, ${restorationId ?? null})
+          select ${caller.tenant}, ${newId('divergence')}, ${one.kind}, ${one.action}, ${state}, ${one.workflowId},
+            ${one.workflowType}, ${one.runId}, ${one.detail}, ${restorationId ?? null}
+          where ${state} <> 'OPEN' or not exists (select 1 from divergence where tenant_id = ${caller.tenant}
+            and workflow_id = ${one.workflowId} and kind = ${one.kind} and state = 'OPEN')
           on conflict do nothing`;
         if (written === 1) fresh.push(one);
       }

@@ -40,6 +40,9 @@ export const CLOCK_SKEW_MS = 5_000;
 /** A run settles its work and then ends; one that is there so long after has lost its way. */
 const LINGER_MS = 120_000;
 
+/** A run that nobody authorised refuses itself within this. */
+const REFUSAL_MS = 30_000;
+
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
 /** An open piece of work whose run is not there or has ended. */
@@ -113,12 +116,12 @@ export function judgeRun(facts: {
   const { work, run, restored } = facts;
   if (work === undefined) {
     if (run === undefined) return undefined;
-    if (run.status === 'RUNNING')
-      return {
-        kind: 'ORPHANED_RUN',
-        action: 'STOPPED',
-        detail: 'nothing in Postgres asks for it',
-      };
+    if (run.status === 'RUNNING') {
+      // Its own first step refuses it, with an audit entry that says more.
+      if (restored === undefined && facts.nowMs - run.startedMs < REFUSAL_MS) return undefined;
+      const detail = 'nothing in Postgres asks for it';
+      return { kind: 'ORPHANED_RUN', action: 'STOPPED', detail };
+    }
     const after =
       restored !== undefined && (run.closedMs ?? 0) + CLOCK_SKEW_MS >= restored.recoveredToMs;
     if (!after) return undefined;
