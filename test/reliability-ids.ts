@@ -4,8 +4,8 @@
  */
 export const reliabilityIds: readonly string[] = [
   ...['D11', 'D12', 'D19', 'D26', 'D35', 'D40', 'D41', 'D47'],
-  ...['F1', 'F3', 'F4', 'F5', 'F7', 'F9', 'F21', 'F31', 'F32'],
-  ...['I1', 'I2', 'I3', 'I4', 'I6', 'I9'],
+  ...['F1', 'F3', 'F4', 'F5', 'F7', 'F9', 'F10', 'F21', 'F31', 'F32'],
+  ...['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I9', 'I10'],
 ];
 
 /** Guarantees and invariants of documents that are followed; each tags at least one test title, as `[G1]` or `[W1, W2]`. */

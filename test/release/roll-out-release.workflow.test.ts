@@ -56,6 +56,23 @@ const deployments = () =>
   );
 
 describe('a first release', () => {
+  story('[F1] has no step over which a worker may die and be missed by nobody', async () => {
+    const id = await world.release(1);
+    await ended(id, 'SUCCEEDED');
+    const { events } = await handle(id).fetchHistory();
+    const steps = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: step }) =>
+      step === null || step === undefined ? [] : [step],
+    );
+    expect(steps.length).toBeGreaterThan(3);
+    // What may take longer than a minute has to beat.
+    const silent = steps.filter(
+      ({ startToCloseTimeout, heartbeatTimeout }) =>
+        Number(startToCloseTimeout?.seconds ?? 0) > 60 &&
+        Number(heartbeatTimeout?.seconds ?? 0) === 0,
+    );
+    expect(silent.map(({ activityType }) => activityType?.name)).toEqual([]);
+  });
+
   story('is loaded, promoted, held by every process, and ends with a final report', async () => {
     const id = await world.release(1);
     const view = await ended(id, 'SUCCEEDED');

@@ -1,3 +1,4 @@
+import { heartbeat } from '@temporalio/activity';
 import { contractBreaks } from '../../domain/datasets/contract-breaks.js';
 import { parseModelContract } from '../../domain/datasets/model-contract.js';
 import type { ReleaseProgress } from '../../domain/release/contract.js';
@@ -62,6 +63,19 @@ async function gather(deps: Deps, record: ReleaseRecord): Promise<PreflightFacts
   };
 }
 
+/** Several within the heartbeat timeout of the step. */
+const BEAT_MS = 2_500;
+
+/** Beats while facts are gathered: a large artifact is read for minutes, and a worker that dies over it is missed at once. */
+async function beating<T>(work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => heartbeat(), BEAT_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Judges the facts before anything moves: on to WARMING, or back with the check that failed. Idempotent. */
 export const createCheckPreflight =
   (deps: Deps) =>
@@ -69,7 +83,7 @@ export const createCheckPreflight =
     const record = await deps.loadRelease(tenant, releaseId);
     const { progress, plan } = record;
     if (progress.seq !== seq || progress.queuedBehind !== null) return progress;
-    const checks = judgePreflight(await gather(deps, record), plan);
+    const checks = judgePreflight(await beating(() => gather(deps, record)), plan);
     const code = preflightCode(checks);
     if (code !== undefined) {
       const failed = checks.filter(({ verdict }) => verdict !== 'PASS');

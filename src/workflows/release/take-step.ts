@@ -6,10 +6,11 @@ import { at, disturbed, look, ref, wait, type Run } from './release-run.js';
 
 type Activities = ReturnType<typeof createReleaseActivities>;
 const facts = proxyActivities<Activities>(bookkeeping);
-/** Reads a whole artifact: longer than a look at rows. */
+/** Reads a whole artifact: longer than a look at rows, and missed by nobody for ten minutes if it did not beat. */
 const { checkReleasePreflight } = proxyActivities<Activities>({
   ...bookkeeping,
   startToCloseTimeout: '10m',
+  heartbeatTimeout: '10s',
 });
 
 /** A look at serving processes takes as long as the plan allows them, and some. */

@@ -1,3 +1,4 @@
+import { Client, Connection } from '@temporalio/client';
 import { askSql } from '../ask-sql.js';
 import { serveCalls } from '../serve-calls.js';
 import {
@@ -6,6 +7,7 @@ import {
   type Evidence,
   type EvidenceSetup,
   type Judgement,
+  type Sql,
 } from './evidence.js';
 import { judgeAudit } from './judge-audit.js';
 import { judgeBacklog, judgeHistories, untilNothingIsLeft } from './judge-ends.js';
@@ -70,8 +72,12 @@ async function judge(evidence: Evidence, tookMs: number | undefined): Promise<Ve
 
 serveCalls({
   /** Waits until nothing is on its way; undefined where that takes longer than the patience. */
-  settle: async ({ adminUrl, patienceMs }: { adminUrl: string; patienceMs: number }) =>
-    untilNothingIsLeft((text, values) => askSql(adminUrl, text, values), patienceMs),
+  settle: async (of: { adminUrl: string; temporalAddress: string; patienceMs: number }) => {
+    const connection = await Connection.connect({ address: of.temporalAddress });
+    const client = new Client({ connection });
+    const sql: Sql = (text, values) => askSql(of.adminUrl, text, values);
+    return untilNothingIsLeft({ sql, client }, of.patienceMs).finally(() => connection.close());
+  },
   judge: async ({ setup, tookMs }: { setup: EvidenceSetup; tookMs?: number }): Promise<Verdict> => {
     if (setup.temporalAddress !== undefined)
       await keepHistories(setup.temporalAddress, setup.historiesFile);

@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { pause } from '../../support/pause.js';
 import type { Evidence, Judgement, Sql } from './evidence.js';
@@ -29,21 +30,28 @@ export async function backlogOf(sql: Sql): Promise<[string, number][]> {
   return left;
 }
 
+/** Entities run for as long as there is something to look at. */
+const entities = new Set(['watchSource']);
+
+/** Runs that could end and have not. */
+async function countRunning(client: Client): Promise<number> {
+  const others = [...entities].map((type) => ` and WorkflowType != '${type}'`).join('');
+  return (await client.workflow.count(`ExecutionStatus = 'Running'${others}`)).count;
+}
+
 /** Waits until nothing is left. Answers the milliseconds it took; undefined where it took longer. */
 export async function untilNothingIsLeft(
-  sql: Sql,
+  { sql, client }: { sql: Sql; client: Client },
   patienceMs: number,
 ): Promise<number | undefined> {
   const since = performance.now();
   for (;;) {
-    if ((await backlogOf(sql)).length === 0) return performance.now() - since;
+    const rows = (await backlogOf(sql)).length;
+    if (rows === 0 && (await countRunning(client)) === 0) return performance.now() - since;
     if (performance.now() - since > patienceMs) return undefined;
     await pause(250);
   }
 }
-
-/** Entities run for as long as there is something to look at. */
-const entities = new Set(['watchSource']);
 
 /** I9: nothing waits and nothing runs that could have ended. */
 export async function judgeBacklog({ sql, setup }: Evidence, tookMs?: number): Promise<Judgement> {

@@ -154,7 +154,8 @@ export async function runLife(stack: LifeStack, options: LifeOptions): Promise<L
   const stopped = performance.now();
   await driver.call('stop');
   const left = SETTLE_MS - (performance.now() - stopped);
-  const of = { adminUrl: stack.adminUrl, patienceMs: Math.max(left, 1_000) };
+  const { adminUrl, temporalAddress } = stack;
+  const of = { adminUrl, temporalAddress, patienceMs: Math.max(left, 1_000) };
   const quiet = await checker.call<number | undefined>('settle', of);
   const tookMs = quiet === undefined ? undefined : performance.now() - stopped;
   say(
