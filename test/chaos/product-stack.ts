@@ -11,7 +11,7 @@ import { writeStrippedTree } from './stripped-tree.js';
 import { childrenOf, killPid, Supervisor } from './supervisor.js';
 
 /** A connection between two processes of the product, or out of it, that a run can disturb. */
-export type LinkName =
+type LinkName =
   'api-postgres' | 'api-temporal' | 'worker-postgres' | 'worker-temporal' | 'worker-provider';
 
 /** What a harness makes of the product. */

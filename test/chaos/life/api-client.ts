@@ -33,50 +33,46 @@ const stateOf = (body: Json): string | undefined => {
   return typeof state === 'string' ? state : undefined;
 };
 
+/** One try, noted before and after. @throws ApiError */
+async function tryOnce(
+  { baseUrl, write }: { baseUrl: string; write: Write },
+  as: As,
+  { op, attempt, ...request }: Call & { op: Operation; idempotencyKey: string; attempt: number },
+): Promise<Json> {
+  const head = { tenant: as.tenant, op, key: request.idempotencyKey, attempt };
+  write({ line: 'call', at: Date.now(), ...head });
+  try {
+    const body = (await callApi(baseUrl, as.key, request)) as Json;
+    const answer = { status: 200, id: idOf(body), state: stateOf(body) };
+    write({ line: 'answer', at: Date.now(), ...head, ...answer });
+    return body;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const { status, code, body } = error;
+    // A run that failed for good is told as a problem that names it.
+    const ended = status >= 400 && typeof body['decisionId'] === 'string';
+    const told = ended
+      ? { id: String(body['decisionId']), state: stateOf(body), isFinal: true }
+      : {};
+    write({ line: 'answer', at: Date.now(), ...head, status, code, ...told });
+    if (ended) return { id: body['decisionId'], status: body['state'] };
+    throw error;
+  }
+}
+
 /** An API that notes every try and every answer. */
 export function createApiClient(baseUrl: string, write: Write) {
-  /** One try, noted before and after. @throws ApiError */
-  const tryOnce = async (
-    as: As,
-    call: Call & { op: Operation },
-    of: { key: string; attempt: number },
-  ): Promise<Json> => {
-    const { op, ...request } = call;
-    const head = { tenant: as.tenant, op, ...of };
-    write({ line: 'call', at: Date.now(), ...head });
-    try {
-      const body = (await callApi(baseUrl, as.key, {
-        ...request,
-        idempotencyKey: of.key,
-      })) as Json;
-      const answer = { status: 200, id: idOf(body), state: stateOf(body) };
-      write({ line: 'answer', at: Date.now(), ...head, ...answer });
-      return body;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const { status, code, body } = error;
-      // A run that failed for good is told as a problem that names it.
-      const ended = status >= 400 && typeof body['decisionId'] === 'string';
-      const told = ended
-        ? { id: String(body['decisionId']), state: stateOf(body), isFinal: true }
-        : {};
-      write({ line: 'answer', at: Date.now(), ...head, status, code, ...told });
-      if (ended) return { id: body['decisionId'], status: body['state'] };
-      throw error;
-    }
-  };
-
   /** A request of a client that wants its answer: the same key and body until there is one. @throws ApiError of a refusal */
   const insist = async (
     as: As,
     { firstAttempt = 1, ...call }: Call & { op: Operation; firstAttempt?: number },
     again: (error: unknown) => boolean = isPassing,
   ): Promise<Json> => {
-    const key = call.idempotencyKey ?? randomUUID();
+    const idempotencyKey = call.idempotencyKey ?? randomUUID();
     const deadline = performance.now() + PATIENCE_MS;
     for (let attempt = firstAttempt; ; attempt++) {
       try {
-        return await tryOnce(as, call, { key, attempt });
+        return await tryOnce({ baseUrl, write }, as, { ...call, idempotencyKey, attempt });
       } catch (error) {
         if (!again(error) || performance.now() > deadline) throw error;
         await pause(100 + Math.min(attempt - firstAttempt, 5) * 60);
@@ -117,6 +113,6 @@ export function createApiClient(baseUrl: string, write: Write) {
     }
   };
 
-  return { tryOnce, insist, read, follow };
+  return { insist, read, follow };
 }
 export type ApiClient = ReturnType<typeof createApiClient>;

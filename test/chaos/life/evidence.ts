@@ -58,7 +58,7 @@ export interface Judgement {
 }
 
 /** Whole lines of a file; a last one that a kill cut short does not count. */
-export function readLines<T>(file: string): T[] {
+function readLines<T>(file: string): T[] {
   const lines = readFileSync(file, 'utf8').split('\n');
   return lines.slice(0, -1).map((line) => JSON.parse(line) as T);
 }

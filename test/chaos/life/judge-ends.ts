@@ -20,7 +20,7 @@ const backlogs: readonly (readonly [string, string])[] = [
 ];
 
 /** What is left now, by name. */
-export async function backlogOf(sql: Sql): Promise<[string, number][]> {
+async function backlogOf(sql: Sql): Promise<[string, number][]> {
   const left: [string, number][] = [];
   for (const [name, text] of backlogs) {
     const [row] = await sql(text);

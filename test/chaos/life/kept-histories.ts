@@ -30,9 +30,9 @@ export async function keepHistories(address: string, file: string): Promise<numb
     }>,
   ) => {
     for (;;) {
-      const { value, done } = await runs.next();
-      if (done === true) return;
-      const { workflowId, runId, type, status } = value;
+      const next = await runs.next();
+      if (next.done === true) return;
+      const { workflowId, runId, type, status } = next.value;
       const json = historyToJSON(await client.workflow.getHandle(workflowId, runId).fetchHistory());
       const history: unknown = JSON.parse(json);
       const line = JSON.stringify({ workflowId, runId, type, status: status.name, history });

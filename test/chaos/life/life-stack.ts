@@ -2,7 +2,7 @@ import { issueKey, ProductStack } from '../product-stack.js';
 import { parts, type Part, type TenantSetup } from './tenant-world.js';
 
 /** The second tenant; it has the same names for its things as `default` has. */
-export const SECOND_TENANT = 'acme';
+const SECOND_TENANT = 'acme';
 
 /** Silence after which a step is given to another worker: short, so that a kill costs seconds. */
 const HEARTBEAT_MS = 2_500;

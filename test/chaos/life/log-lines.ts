@@ -51,7 +51,7 @@ export interface AnswerLine {
 }
 
 /** What someone saw of a thing afterwards. */
-export interface LookLine {
+interface LookLine {
   line: 'look';
   at: number;
   tenant: string;
@@ -61,7 +61,7 @@ export interface LookLine {
 }
 
 /** One tenant asked for what belongs to the other. */
-export interface ForeignLine {
+interface ForeignLine {
   line: 'foreign';
   at: number;
   tenant: string;
@@ -70,20 +70,20 @@ export interface ForeignLine {
 }
 
 /** A text that may appear in no log; planted in inputs, documents and keys. */
-export interface CanaryLine {
+interface CanaryLine {
   line: 'canary';
   tenant: string;
   text: string;
 }
 
 /** A question whose text the provider is paid for, by its digest. */
-export interface QuestionLine {
+interface QuestionLine {
   line: 'question';
   digest: string;
 }
 
 /** A caller that gave up. */
-export interface FailedLine {
+interface FailedLine {
   line: 'failed';
   at: number;
   tenant: string;

@@ -12,7 +12,7 @@ import { evidenceOf, runLife } from './run-life.js';
 
 // `npm run chaos`: a model's whole life under fire, judged from outside.
 
-const FULL = { kills: 60, requests: 5_000, callers: 10, thinkMs: 900 };
+const FULL = { kills: 60, requests: 5_000, callers: 10, thinkMs: 1_800 };
 /** The run that bugs are planted into: the same workload without faults. */
 const CLEAN = { kills: 0, requests: 400, callers: 5, thinkMs: 300 };
 

@@ -123,7 +123,7 @@ const again = ({ seed, kills, only }: LifeReport): string =>
   `npm run chaos -- --seed ${seed} --kills ${kills}${only === undefined ? '' : ` --only ${only}`}`;
 
 /** The figures of a run, for people and for the verdict file. */
-export function figuresOf(report: LifeReport) {
+function figuresOf(report: LifeReport) {
   const { verdict, seed, seconds } = report;
   return {
     verdict: verdictOf(report),
