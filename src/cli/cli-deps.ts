@@ -25,7 +25,7 @@ export interface CliIo {
 }
 
 /** Backups of the bundled Postgres; each function throws with a sentence for people. */
-export interface BackupPort {
+interface BackupPort {
   create: (to: string | undefined) => Promise<BackupCreated>;
   verify: (folder: string | undefined, keys: string | undefined) => Promise<BackupVerified>;
   restore: (

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Restored } from '../../domain/reconcile/contract.js';
 
 /** What a process asks for before it serves. */
-export interface AwaitReconciledDeps {
+interface AwaitReconciledDeps {
   openRestoration: () => Promise<Restored | undefined>;
   /** Reconciles the restore and closes it; undefined in processes that wait for another to do so. */
   reconcile: ((restored: Restored) => Promise<void>) | undefined;

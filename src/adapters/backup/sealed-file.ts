@@ -17,7 +17,7 @@ export const fileKeyOf = (key: Uint8Array): Buffer =>
   Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), 'anneal.backup.files.v1', 32));
 
 /** A file that was sealed: its stored size and digest, and how many bytes it is of. */
-export interface SealedFile {
+interface SealedFile {
   sha256: string;
   bytes: number;
   plainBytes: number;

@@ -27,7 +27,7 @@ function parseLine(line: string): Line | undefined {
 }
 
 /** A restore as it was witnessed: the chain ends here, and what was witnessed beyond is gone. */
-export interface RestoredChain extends Checkpoint {
+interface RestoredChain extends Checkpoint {
   /** The backup that it was restored from. */
   restored: string;
 }

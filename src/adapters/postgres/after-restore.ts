@@ -5,7 +5,7 @@ import { newId } from './new-id.js';
 import { openClient } from './open-client.js';
 
 /** A restore as the database itself keeps it. */
-export interface RestoreFacts {
+interface RestoreFacts {
   backupId: string;
   /** The end of the base backup: nothing older came back alone. */
   stoppedAt: string;
@@ -13,7 +13,7 @@ export interface RestoreFacts {
 }
 
 /** What the database says after a restore. */
-export interface RestoreRecorded {
+interface RestoreRecorded {
   restorationId: string;
   /** UTC, ISO 8601. */
   recoveredTo: string;

@@ -14,7 +14,7 @@ export interface BaseBackup {
 }
 
 /** What a base backup came to. */
-export interface BaseBackupEnd {
+interface BaseBackupEnd {
   stopLsn: string;
   stoppedAt: string;
   /** The file `backup_label`. */

@@ -74,7 +74,7 @@ const openIds = `
     where tenant_id = $1 and ended_at is null`;
 
 /** Work as it stands, with the start that would begin it again. */
-export interface StandingWork extends Omit<WorkFacts, 'restartAsked'> {
+interface StandingWork extends Omit<WorkFacts, 'restartAsked'> {
   start: StartRequest;
   /** Runs of it that a person asked to start again. */
   restartAskedOf: ReadonlySet<string>;

@@ -2,7 +2,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { RunFacts, RunStatus } from '../../domain/reconcile/judge-run.js';
 
 /** A run as Temporal lists it. */
-export interface ListedRun extends RunFacts {
+interface ListedRun extends RunFacts {
   workflowId: string;
   workflowType: string;
 }

@@ -27,10 +27,9 @@ export type DivergenceAction = (typeof divergenceActions)[number];
 
 /** OPEN waits for a person; SETTLED was done at once; RESOLVED is what a person has decided. */
 export const divergenceStates = ['OPEN', 'SETTLED', 'RESOLVED'] as const;
-export type DivergenceState = (typeof divergenceStates)[number];
 
 /** ACCEPTED: it stays as it is. RESTART: the next pass starts the run again from its intent. */
-export const divergenceResolutions = ['ACCEPTED', 'RESTART'] as const;
+const divergenceResolutions = ['ACCEPTED', 'RESTART'] as const;
 
 /** One divergence as it is listed. */
 export const divergenceViewSchema = z
