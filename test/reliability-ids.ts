@@ -3,7 +3,7 @@
  * test holds this list and the titles together.
  */
 export const reliabilityIds: readonly string[] = [
-  ...['D11', 'D12', 'D19', 'D26', 'D35', 'D40', 'D41', 'D47'],
+  ...['D11', 'D12', 'D19', 'D26', 'D35', 'D40', 'D41', 'D42', 'D47'],
   ...['F1', 'F3', 'F4', 'F5', 'F7', 'F9', 'F10', 'F21', 'F31', 'F32'],
   ...['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I9', 'I10'],
 ];

@@ -18,7 +18,11 @@ export interface LoanModel {
 }
 
 /** Data set, two snapshots, policy and a registered model. */
-export async function prepareLoanModel(people: People, name: string): Promise<LoanModel> {
+export async function prepareLoanModel(
+  people: People,
+  name: string,
+  riskClass: 'low' | 'medium' = 'medium',
+): Promise<LoanModel> {
   const { steward, engineer } = people;
   await people['config-admin'].post('/v1/evaluation-policies', { name, criteria: loanCriteria });
   await steward.put(`/v1/datasets/${name}`, {
@@ -40,7 +44,7 @@ export async function prepareLoanModel(people: People, name: string): Promise<Lo
   const model = { name, train: await publish('train'), test: await publish('test') };
   await engineer.put(`/v1/models/${name}`, {
     purpose: 'credit-scoring',
-    riskClass: 'medium',
+    riskClass,
     outcome: { type: 'binary', labels: ['no', 'yes'] },
     policyId: name,
     owner: 'credit-risk',

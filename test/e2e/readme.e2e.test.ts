@@ -1,28 +1,9 @@
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { childEnv } from '../../src/config.js';
+import { markedBlocks, runShell, scriptOf } from '../support/marked-blocks.js';
 import { startStack, type Stack } from '../support/stack.js';
 
 const root = new URL('../..', import.meta.url).pathname;
-
-/** Shell blocks of a Markdown text that carry the mark of what CI runs. */
-const markedBlocks = (markdown: string): string[] =>
-  [...markdown.matchAll(/<!-- ci -->\s*\n```sh\n([\s\S]*?)\n```/g)].map(([, block]) => block ?? '');
-
-/** Runs a script to its end. */
-async function runShell(script: string, env: Record<string, string>) {
-  const child = spawn('bash', ['-eo', 'pipefail', '-c', script], { cwd: root, env });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
-      output += chunk.toString('utf8');
-    });
-  }
-  const timer = setTimeout(() => child.kill('SIGKILL'), 420_000);
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  clearTimeout(timer);
-  return { code, output };
-}
 
 let stack: Stack;
 let blocks: string[];
@@ -49,8 +30,7 @@ describe('the README', () => {
   });
 
   it('has commands that all work, in order, in one shell', async () => {
-    const script = blocks.map((block, at) => `echo "== block ${at + 1}"\n${block}`).join('\n\n');
-    const { code, output } = await runShell(`${script}\necho "== end"`, childEnv(stack.env));
+    const { code, output } = await runShell(scriptOf(blocks), childEnv(stack.env));
     expect({ code, output: output.slice(-3_000) }).toMatchObject({
       code: 0,
       output: expect.stringContaining('== end') as string,
