@@ -57,11 +57,32 @@ beforeAll(async () => {
   }
 }, 120_000);
 
-it('every exported workflow has a recorded history, and every history a workflow', () => {
-  const exported = exportsOf(parseSource('index.ts', readText('src/workflows/index.ts'))).values;
+const exported = exportsOf(parseSource('index.ts', readText('src/workflows/index.ts'))).values;
+
+it('every history is of an exported workflow', () => {
   const recorded = good.map(({ path }) => basename(path).split('.')[0]);
   expect([...new Set(recorded)].sort()).toEqual(exported.map(kebab).sort());
 });
+
+/** Workflows that go on as a new run, by their own call. */
+const continuing = new Set(
+  listFiles('src/workflows', /\.ts$/).flatMap((path) =>
+    [...readText(path).matchAll(/\bcontinueAsNew<typeof (\w+)>/g)].map(([, name]) => name),
+  ),
+);
+
+it.each(exported)(
+  '%s has been recorded as it went well, with a failed try, cancelled, timed out, and continued where it continues',
+  (name) => {
+    const situations = good
+      .map(({ path }) => basename(path, '.json').split('.'))
+      .filter(([workflow]) => workflow === kebab(name))
+      .map(([, situation]) => situation);
+    const wanted = ['happy', 'retry', 'cancelled', 'timed-out'];
+    if (continuing.has(name)) wanted.push('continued');
+    expect(situations).toEqual(expect.arrayContaining(wanted));
+  },
+);
 
 it.each(good)('the workflows of today replay $path', ({ path }) => {
   expect(outcomes.get(path)).toBeUndefined();

@@ -1,4 +1,4 @@
-import { isCancellation, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { createReembedActivities } from '../../activities/etl/index.js';
 import type { FitEmbedderInput, FitEmbedderResult } from '../../domain/etl/reembed-contract.js';
 import { authorise } from '../events/authorise.js';
@@ -34,7 +34,12 @@ export async function fitEmbedder(input: FitEmbedderInput): Promise<FitEmbedderR
     );
     return { fitId, state: 'DONE' };
   } catch (error) {
-    if (isCancellation(error)) throw error;
+    if (isCancellation(error)) {
+      // A fit that nobody settles would stand as running for ever.
+      await CancellationScope.nonCancellable(() => failFit({ tenant, fitId, code: 'CANCELLED' }));
+      move({ state: 'FAILED', waitingOn: 'nothing' });
+      throw error;
+    }
     code = codeOf(error);
   }
   await failFit({ tenant, fitId, code });
