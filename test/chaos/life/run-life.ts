@@ -159,7 +159,7 @@ export async function runLife(stack: LifeStack, options: LifeOptions): Promise<L
   const quiet = await checker.call<number | undefined>('settle', of);
   const tookMs = quiet === undefined ? undefined : performance.now() - stopped;
   say(
-    `all work ended ${tookMs === undefined ? `not within ${SETTLE_MS / 1000} s` : `${(tookMs / 1000).toFixed(1)} s after the last fault`}; the checker looks`,
+    `all work ended ${tookMs === undefined ? `not within ${SETTLE_MS / 1000} s` : `${(tookMs / 1000).toFixed(1)} s after the last new work`}; the checker looks`,
   );
   report.verdict = await checker.call<Verdict>('judge', { setup: evidenceOf(stack), tookMs });
   report.seconds = (performance.now() - since) / 1000;
