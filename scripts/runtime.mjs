@@ -70,7 +70,8 @@ export function run([command, ...args], { env = toolEnvironment(), cwd = root } 
 }
 
 /**
- * Runs a command in the background with a line at least every 2 s, and throws with the end of its output if it fails.
+ * Runs a command in the background with a sign of life at least every 2 s (on a terminal always the same line), and throws
+ * with the end of its output if it fails.
  */
 export async function runQuietly(label, [command, ...args], { env = toolEnvironment() } = {}) {
   const started = performance.now();
@@ -82,8 +83,10 @@ export async function runQuietly(label, [command, ...args], { env = toolEnvironm
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
-  console.log(label);
-  const timer = setInterval(() => console.log(`${label}: ${seconds()} s`), 2_000);
+  const isTerminal = process.stdout.isTTY === true;
+  const say = (text) => (isTerminal ? process.stdout.write(`\r${text}`) : console.log(text));
+  say(label);
+  const timer = setInterval(() => say(`${label}: ${seconds()} s`), 2_000);
   const pass = (signal) => child.kill(signal);
   process.on('SIGINT', pass).on('SIGTERM', pass);
   try {
@@ -93,6 +96,7 @@ export async function runQuietly(label, [command, ...args], { env = toolEnvironm
     if (code !== 0) throw new Error(`${label} failed:\n${output.trim()}`);
   } finally {
     clearInterval(timer);
+    if (isTerminal) process.stdout.write('\n');
     process.off('SIGINT', pass).off('SIGTERM', pass);
   }
   console.log(`${label}: done in ${seconds()} s`);

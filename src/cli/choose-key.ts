@@ -1,5 +1,6 @@
 import { permissionTable, type Permission } from '../domain/access/permissions.js';
 import type { CliDeps } from './cli-deps.js';
+import { nearestOf } from './nearest-of.js';
 import { UsageError } from './usage-error.js';
 
 const holdersOf = (permission: string | undefined): readonly string[] | undefined =>
@@ -34,8 +35,10 @@ export async function chooseKey(
   if (given.role !== undefined) {
     const key = keys[given.role];
     if (key !== undefined) return key;
+    const near = nearestOf(given.role, names);
+    const meant = near === undefined ? '' : ` Did you mean ${near}?`;
     throw new UsageError(
-      `${deps.keysPath} has no key of role ${given.role}; it has ${names.join(', ')}.`,
+      `${deps.keysPath} has no key of role ${given.role}; it has ${names.join(', ')}.${meant}`,
     );
   }
   const [only, ...others] = Object.values(keys);

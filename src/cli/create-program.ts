@@ -149,6 +149,12 @@ function addDoctor(
   );
 }
 
+const firstSteps = `
+Every command shows an example:
+  $ anneal training-runs create --help
+Who you are is yours to say:
+  $ anneal models list --as engineer`;
+
 function byNoun(operations: readonly CliOperation[]): Map<string, CliOperation[]> {
   const nouns = new Map<string, CliOperation[]>();
   for (const operation of operations)
@@ -174,7 +180,9 @@ export function createProgram(deps: CliDeps, finish: (code: number) => void): Co
       getErrHelpWidth: () => deps.io.columns,
     })
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
+    // Words wrap from 20 columns on: beside the long options 80 columns leave fewer than the usual 40.
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 })
+    .showHelpAfterError('(--help shows the options and an example)')
     .addOption(
       new Option('--output <form>', 'table on a terminal, json elsewhere').choices([
         'table',
@@ -191,5 +199,6 @@ export function createProgram(deps: CliDeps, finish: (code: number) => void): Co
   addKnowledgeCommands(program, deps, run);
   addBackupCommands(program, deps, run);
   addDoctor(program, deps, run);
+  program.addHelpText('after', firstSteps);
   return program;
 }

@@ -8,8 +8,30 @@ const pageSchema = z.looseObject({
   nextCursor: z.string().optional(),
 });
 const objectSchema = z.record(z.string(), z.unknown());
+const judgedSchema = z.object({
+  criteria: z.array(
+    z
+      .object({
+        id: z.string(),
+        verdict: z.string(),
+        value: z.number().nullish(),
+        bound: z.number().nullish(),
+        reason: z.string().optional(),
+      })
+      // In this order, whatever the order of the report.
+      .transform(({ id, verdict, value, bound, reason }) => ({
+        id,
+        verdict,
+        value,
+        bound,
+        reason,
+      })),
+  ),
+});
 
 const WIDEST_CELL = 40;
+/** A list or object within an object takes so many lines at most; text is shown whole. */
+const NESTED_LINES = 6;
 const PADDING = 3;
 
 const cellOf = (value: unknown): string => {
@@ -67,19 +89,35 @@ function renderPage(items: Record<string, unknown>[], columns: number): string {
   return hidden.length === 0 ? text : `${text}\nalso, in --output json: ${hidden.join(', ')}`;
 }
 
+/** The cell of a value; of a list or object what fits, and how to see the rest. */
+function shortened(value: unknown, room: number): string {
+  const cell = cellOf(value);
+  if (typeof value !== 'object' || cell.length <= room) return cell;
+  const hint = ` … (${cell.length} characters, whole in --output json)`;
+  return `${cell.slice(0, room - hint.length)}${hint}`;
+}
+
+/** What an evaluation judged, one criterion a line: the verdict alone does not say why. */
+function renderCriteria(object: Record<string, unknown>, columns: number): string {
+  const report = judgedSchema.safeParse(object['report']);
+  if (!report.success || report.data.criteria.length === 0) return '';
+  return `\n${renderPage(report.data.criteria, columns)}`;
+}
+
 function renderObject(object: Record<string, unknown>, columns: number): string {
   const entries = Object.entries(object).filter(([, value]) => value !== undefined);
   if (entries.length === 0) return 'done';
   const nameWidth = Math.min(30, Math.max(...entries.map(([name]) => name.length)));
-  const rows = entries.map(([name, value]) => [name, cellOf(value)]);
+  const room = columns - nameWidth - 2 * PADDING - 1;
+  const rows = entries.map(([name, value]) => [name, shortened(value, room * NESTED_LINES)]);
   const longest = Math.max(...rows.map(([, cell = '']) => cell.length), 1);
-  const valueWidth = Math.min(longest, columns - nameWidth - 2 * PADDING - 1);
+  const valueWidth = Math.min(longest, room);
   return table([], rows, [nameWidth + 2, valueWidth + 2]);
 }
 
 /**
  * A result as a table of at most `columns`, or as JSON. A page becomes rows and, where there is more, the option that
- * continues it; anything else becomes one line per field.
+ * continues it; anything else becomes one line per field, with long nested values cut and an evaluation's criteria below.
  */
 export function renderResult(
   io: Pick<CliIo, 'columns'>,
@@ -94,5 +132,6 @@ export function renderResult(
     return more === undefined ? text : `${text}\nmore: --cursor ${more}`;
   }
   const object = objectSchema.safeParse(body);
-  return object.success ? renderObject(object.data, io.columns) : cellOf(body);
+  if (!object.success) return cellOf(body);
+  return renderObject(object.data, io.columns) + renderCriteria(object.data, io.columns);
 }

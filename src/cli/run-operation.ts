@@ -61,7 +61,10 @@ async function contentOf(
   const json = await readBody(deps, { file, set: call.set });
   if (json === undefined && operation.bodyRequired) {
     const option = operation.body === 'upload' ? '--options <file>' : '--file <file>';
-    throw new UsageError(`This needs a body: give ${option} or --set key=value.`);
+    const command = `anneal ${operation.noun} ${operation.verb}`;
+    throw new UsageError(
+      `This needs a body: give ${option} or --set key=value; \`${command} --help\` shows one.`,
+    );
   }
   return splitContent(operation, json ?? {});
 }
@@ -73,7 +76,12 @@ function pathOf(operation: CliOperation, call: OperationCall, fromFile: Record<s
     if (value === undefined || value === '') missing.push(`<${name}>`);
     return encodeURIComponent(value ?? '');
   });
-  if (missing.length > 0) throw new UsageError(`Missing: ${missing.join(' ')}.`);
+  if (missing.length > 0) {
+    const names = operation.pathParameters.map(({ name }) => `<${name}>`).join(' ');
+    throw new UsageError(
+      `Missing: ${missing.join(' ')}. Usage: anneal ${operation.noun} ${operation.verb} ${names}`,
+    );
+  }
   const given = Object.entries(call.query).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   );

@@ -65,5 +65,15 @@ describe('every operation of openapi.json', () => {
     const help = await world.anneal('--help');
     for (const { noun } of operations) expect(help.out).toContain(`  ${noun} `);
     expect(help.out).toContain('  doctor ');
+    expect(help.out).toContain('$ anneal training-runs create --help');
+  });
+
+  it('shows help in the columns of the terminal', async () => {
+    const nouns = operations.map(({ noun }) => [noun, '--help']);
+    for (const args of [['--help'], ...nouns]) {
+      const { out } = await world.anneal(...args);
+      const lines = out.split('\n').filter((line) => line.length > 80);
+      expect(lines).toEqual([]);
+    }
   });
 });

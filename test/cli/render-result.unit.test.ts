@@ -51,6 +51,47 @@ describe('tables', () => {
     );
   });
 
+  it('cuts a long nested value and says where the whole is; text stays whole', () => {
+    const nested = { list: Array.from({ length: 300 }, (_, at) => at), text: 'w'.repeat(900) };
+    const shown = narrow(nested);
+    const rows = shown.split('\n').filter((line) => line.includes('│'));
+    expect(shown.replaceAll(/[^a-z0-9-]/g, '')).toContain('1091characterswholein--outputjson');
+    expect(shown).not.toContain('299');
+    expect(shown.match(/w/g)).toHaveLength(901);
+    expect(rows.length).toBeLessThanOrEqual(6 + 14);
+    expect(widest(shown)).toBeLessThanOrEqual(80);
+  });
+
+  it('says of an evaluation how each criterion was judged, and why', () => {
+    const criterion = {
+      vs: 'absolute',
+      severity: 'block',
+      ci: 0.95,
+      interval: { low: 0, high: 1 },
+    };
+    const shown = narrow({
+      id: 'evl_1',
+      verdict: 'INCONCLUSIVE',
+      report: {
+        criteria: [
+          {
+            ...criterion,
+            bound: 0.7,
+            id: 'accuracy-vs-the-champion',
+            verdict: 'PASS',
+            value: 0.95,
+          },
+          { id: 'leak', reason: 'INSUFFICIENT_ROWS', verdict: 'INCONCLUSIVE', value: null },
+        ],
+      },
+    });
+    expect(widest(shown)).toBeLessThanOrEqual(80);
+    const below = shown.split('\n').slice(-6).join('\n');
+    expect(below).toMatch(/id +│ verdict +│ value │ bound │ reason/);
+    expect(below).toMatch(/accuracy-vs-the-champion │ PASS +│ 0.95 +│ 0.7/);
+    expect(below).toMatch(/leak +│ INCONCLUSIVE │ +│ +│ INSUFFICIENT_ROWS/);
+  });
+
   it('leaves JSON as it came', () => {
     const body = { items: [{ id: 1 }], nextCursor: 'x' };
     expect(JSON.parse(renderResult({ columns: 80 }, 'json', body))).toEqual(body);

@@ -100,6 +100,16 @@ describe('keys', () => {
     expect(world.ledger).toEqual([]);
   });
 
+  it('names the key that was probably meant', async () => {
+    world.deps = { readKeys };
+    const refused = await world.anneal('runs', 'get', 'run_1', '--as', 'aprover');
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain('it has ml-engineer, approver. Did you mean approver?');
+    const far = await world.anneal('runs', 'get', 'run_1', '--as', 'somebody');
+    expect(far.err).toContain('no key of role somebody; it has ml-engineer, approver.');
+    expect(far.err).not.toContain('Did you mean');
+  });
+
   it('says where keys come from when there is none', async () => {
     world.deps = { apiKey: undefined };
     const refused = await world.anneal('runs', 'get', 'run_1');
@@ -215,9 +225,12 @@ describe('wrong use', () => {
     [['rusn', 'get', 'x'], 'Did you mean runs?'],
     [['runs', 'gte', 'x'], 'Did you mean get?'],
     [['runs', 'get', 'x', '--ouptut', 'json'], 'Did you mean --output?'],
-    [['runs', 'get'], 'Missing: <id>.'],
+    [['runs', 'get', 'x', '--bogus'], '--help shows the options and an example'],
+    [['runs', 'get'], 'Missing: <id>. Usage: anneal runs get <id>'],
     [['runs', 'get', 'x', 'y'], 'too many arguments'],
     [['runs', 'create', 'credit'], 'give --file <file> or --set'],
+    [['runs', 'create', 'credit'], '`anneal runs create --help` shows one'],
+    [['runs', 'get', 'x', 'y'], '--help shows the options and an example'],
     [['runs', 'list', 'credit', '--state', 'X'], 'Allowed choices are RUNNING, FAILED'],
     [['runs', 'cancel', 'x', '--set', 'novalue'], 'write it as key=value'],
     [['runs', 'cancel', 'x', '--file', '/nowhere.json'], '/nowhere.json cannot be read (ENOENT)'],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { collectionIdSchema } from '../../domain/ids.js';
+import { nearestOf } from '../nearest-of.js';
 import { UsageError } from '../usage-error.js';
-import { nearestOf } from './nearest-of.js';
 import type { Session } from './open-session.js';
 
 const generationSchema = z.looseObject({
