@@ -17,9 +17,9 @@ export type FaultKind = (typeof faultKinds)[number];
 /** What each kind is, for people. */
 export const meanings: Record<FaultKind, string> = {
   worker: 'SIGKILL of the worker, at any time',
-  'worker-point': 'SIGKILL of the worker at a failpoint',
+  'worker-point': 'SIGKILL at a failpoint of the worker: of it, or of Postgres',
   api: 'SIGKILL of the API, at any time',
-  'api-point': 'SIGKILL of the API at a failpoint',
+  'api-point': 'SIGKILL at a failpoint of the API: of it, or of Postgres',
   postgres: 'SIGKILL of all Postgres processes',
   temporal: 'SIGKILL of Temporal',
   zombie: 'SIGSTOP of the worker, another takes over, SIGCONT',
