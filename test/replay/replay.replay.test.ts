@@ -19,16 +19,27 @@ import { buildWorkflowBundle } from '../../src/main/workflow-bundle.js';
 interface Recorded {
   path: string;
   workflowId: string;
+  runId: string;
   history: unknown;
+}
+
+interface Started {
+  workflowExecutionStartedEventAttributes?: {
+    workflowId?: string;
+    originalExecutionRunId?: string;
+  };
 }
 
 function readRecorded(path: string): Recorded {
   const history: unknown = JSON.parse(readFileSync(join(projectRoot, path), 'utf8'));
-  const { events } = history as {
-    events: { workflowExecutionStartedEventAttributes?: { workflowId?: string } }[];
+  const { events } = history as { events: Started[] };
+  const { workflowId, originalExecutionRunId } =
+    events[0]?.workflowExecutionStartedEventAttributes ?? {};
+  return {
+    ...{ path, history },
+    workflowId: workflowId ?? basename(path),
+    runId: originalExecutionRunId ?? path,
   };
-  const workflowId = events[0]?.workflowExecutionStartedEventAttributes?.workflowId;
-  return { path, history, workflowId: workflowId ?? basename(path) };
 }
 
 const paths = listFiles('test/replay', /\.json$/);
@@ -48,13 +59,13 @@ beforeAll(async () => {
   const options: ReplayWorkerOptions = {
     workflowBundle: codePath === undefined ? await buildWorkflowBundle() : { codePath },
   };
-  for (const { path, history, workflowId } of [...good, ...bad]) {
-    const outcome = await Worker.runReplayHistory(options, history, workflowId).then(
-      () => undefined,
-      (error: unknown) => error as Error,
-    );
-    outcomes.set(path, outcome);
-  }
+  const all = [...good, ...bad];
+  const pathOf = new Map(all.map(({ runId, path }) => [runId, path]));
+  const results = Worker.runReplayHistories(
+    options,
+    all.map(({ workflowId, history }) => ({ workflowId, history })),
+  );
+  for await (const { runId, error } of results) outcomes.set(pathOf.get(runId) ?? runId, error);
 }, 120_000);
 
 const exported = exportsOf(parseSource('index.ts', readText('src/workflows/index.ts'))).values;
@@ -71,6 +82,9 @@ const continuing = new Set(
   ),
 );
 
+/** A failed try that a local activity makes good leaves the same marker as one that went well. */
+const onLocalActivities = ['infer', 'inferShadow'];
+
 it.each(exported)(
   '%s has been recorded as it went well, with a failed try, cancelled, timed out, and continued where it continues',
   (name) => {
@@ -80,7 +94,10 @@ it.each(exported)(
       .map(([, situation]) => situation);
     const wanted = ['happy', 'retry', 'cancelled', 'timed-out'];
     if (continuing.has(name)) wanted.push('continued');
-    expect(situations).toEqual(expect.arrayContaining(wanted));
+    const leaveNoTrace = onLocalActivities.includes(name) ? ['retry'] : [];
+    expect(situations).toEqual(
+      expect.arrayContaining(wanted.filter((one) => !leaveNoTrace.includes(one))),
+    );
   },
 );
 

@@ -5,7 +5,7 @@ import { historyJson, payloadTexts, refusalOf } from './write-history.js';
 /** States in which a workflow reaches what it was started for. */
 const goodStates = new Set([
   ...['COMPLETED', 'SUCCEEDED', 'APPROVED', 'REGISTERED', 'PUBLISHED', 'LIVE', 'PROMOTED'],
-  ...['DONE', 'STARTED', 'APPLIED', 'COMPACTED'],
+  ...['DONE', 'STARTED', 'SKIPPED', 'APPLIED', 'COMPACTED', 'DELETED'],
 ]);
 
 const EXAMINED_RUNS = 200;

@@ -7,7 +7,7 @@ import { projectRoot } from './source-tree.js';
 type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
 /** Tenants that hold synthetic data only: that of a first start, and those that tests make. */
-const syntheticTenants = /^(default|acme|approvals|t-[0-9a-f]{8}|(due|mixed)-\d+)$/;
+const syntheticTenants = /^(default|approvals|t-[0-9a-f]{8}|(due|mixed)-\d+)$/;
 
 // Payloads carry ids, counts and verdicts; whichever holds one of these holds what belongs to a person.
 const personal = [/[\w.+-]+@[\w-]+\.[a-z]{2,}/i, /"(inputs|outputs|subject|email|phone)":/];
