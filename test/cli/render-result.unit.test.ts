@@ -79,17 +79,17 @@ describe('tables', () => {
             bound: 0.7,
             id: 'accuracy-vs-the-champion',
             verdict: 'PASS',
-            value: 0.95,
+            value: 0.951234,
           },
-          { id: 'leak', reason: 'INSUFFICIENT_ROWS', verdict: 'INCONCLUSIVE', value: null },
+          { id: 'leak', reason: 'NO_PROTECTED_ATTRIBUTE', verdict: 'INCONCLUSIVE', value: null },
         ],
       },
     });
     expect(widest(shown)).toBeLessThanOrEqual(80);
     const below = shown.split('\n').slice(-6).join('\n');
-    expect(below).toMatch(/id +│ verdict +│ value │ bound │ reason/);
-    expect(below).toMatch(/accuracy-vs-the-champion │ PASS +│ 0.95 +│ 0.7/);
-    expect(below).toMatch(/leak +│ INCONCLUSIVE │ +│ +│ INSUFFICIENT_ROWS/);
+    expect(below).toMatch(/id +│ verdict +│ reason +│ value/);
+    expect(below).toMatch(/accuracy-vs-the-champion │ PASS +│ +│ 0.9512/);
+    expect(below).toMatch(/leak +│ INCONCLUSIVE │ NO_PROTECTED_ATTRIBUTE │/);
   });
 
   it('leaves JSON as it came', () => {

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { bundleWorkflowCode } from '@temporalio/worker';
@@ -13,6 +12,7 @@ import { createWorkers, type WorkerParts } from '../../src/main/temporal-workers
 import { loadWorkflowBundles } from '../../src/main/workflow-bundle.js';
 import { BatchWorld, textOf } from '../etl/batch-world.js';
 import { eventually } from '../support/eventually.js';
+import { pause } from '../support/pause.js';
 import { testEnvironment } from '../support/model-runtime.js';
 import { historyJson } from '../support/write-history.js';
 import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { ProviderFailure } from '../../src/domain/inference/runtime.js';
 import { eventually } from '../support/eventually.js';
@@ -218,9 +217,14 @@ describe('inferShadow', () => {
       );
       await feedback.query('select feedback_label_pairs($1, $2)', [tenant, body.id]);
       const written = world.worker.store.recordPair(tenant, 'shadow/none', pair);
-      const first = await Promise.race([written, setTimeout(500, 'waiting')]);
+      await eventually(async () => {
+        const waiting = await world.database.asSuperuser(
+          `select 1 from pg_locks where locktype = 'advisory' and not granted
+             and database = (select oid from pg_database where datname = current_database())`,
+        );
+        expect(waiting).toHaveLength(1);
+      });
       await feedback.query('commit');
-      expect(first).toBe('waiting');
       await expect(written).resolves.toBe(true);
     } finally {
       await feedback.end();

@@ -4,7 +4,7 @@ import type { Ledger, Settled } from '../../domain/etl/ledger.js';
 import type { Query, SqlRow } from './database.js';
 import { endChanges, freeDocuments, resolveStops } from './etl-claim-ends.js';
 import { moveSimhashes } from './etl-near-duplicates.js';
-import { bounded, grouped, type LedgerParts } from './etl-rows.js';
+import { bigintOf, bounded, grouped, type LedgerParts } from './etl-rows.js';
 import { newId } from './new-id.js';
 
 const ACTOR: AuditActor = { subject: 'system', kind: 'system', roles: [], via: 'etl' };
@@ -40,9 +40,6 @@ const findReady = `
   join etl_collection c on c.tenant_id = $1 and c.collection_id = d.collection_id
   left join etl_revision r on r.tenant_id = $1 and r.doc_id = any ($4::uuid[]) and r.doc_id = d.doc_id and r.rev = i.rev
   order by d.doc_id for update of d`;
-
-const bigintOf = (value: unknown): bigint | undefined =>
-  typeof value === 'string' ? BigInt(value) : undefined;
 
 async function readyOf(
   query: Query,

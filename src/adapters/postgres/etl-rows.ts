@@ -116,6 +116,10 @@ export async function bounded(query: Query, sql: string, values: unknown[]): Pro
   return rows;
 }
 
+/** A bigint, which comes as text; undefined where there is none. */
+export const bigintOf = (value: unknown): bigint | undefined =>
+  typeof value === 'string' ? BigInt(value) : undefined;
+
 /** Manifests and open intents of documents, by document. */
 export async function loadStanding(
   query: Query,
@@ -154,7 +158,7 @@ export async function loadStanding(
           generationId: String(row.generation_id),
           rev: Number(row.rev),
           batchId: String(row.batch_id),
-          seq: row.seq === null ? undefined : BigInt(String(row.seq)),
+          seq: bigintOf(row.seq),
           rowIds: row.row_ids as string[],
           addRowIds: row.add_row_ids as string[],
           deleteRowIds: row.delete_row_ids as string[],
