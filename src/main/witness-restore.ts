@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createCheckpointFile } from '../adapters/checkpoint-file/checkpoint-file.js';
-import { recordRestore } from '../adapters/postgres/after-restore.js';
+import { recordRestore } from '../adapters/postgres/record-restore.js';
 import { createAuditStore } from '../adapters/postgres/audit.js';
 import { openDatabase } from '../adapters/postgres/database.js';
 import type { RoleUrls } from '../adapters/postgres/provision.js';

@@ -17,7 +17,7 @@ export const lifecycleOrder = [
   ...['access', 'admission', 'audit', 'datasets', 'etl', 'retrieval', 'features'],
   ...['training', 'registry', 'evaluation', 'approval', 'release'],
   ...['inference', 'prompts', 'budgets', 'cache', 'pii', 'decisions', 'feedback'],
-  ...['monitoring', 'erasure', 'events', 'incidents'],
+  ...['monitoring', 'erasure', 'events', 'incidents', 'reconcile', 'backup'],
 ];
 
 /** First cells, in backticks, of the Markdown table whose first column is headed `Capability`. */

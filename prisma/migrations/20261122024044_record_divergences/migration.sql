@@ -34,18 +34,17 @@ CREATE TABLE "restoration" (
     CONSTRAINT "restoration_pkey" PRIMARY KEY ("tenant_id","restoration_id")
 );
 
-DO $$
-DECLARE t text;
-BEGIN
-  FOREACH t IN ARRAY ARRAY['divergence', 'restoration'] LOOP
-    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
-    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
-    EXECUTE format($p$CREATE POLICY tenant_isolation ON %I
-      USING (tenant_id = nullif(current_setting('app.tenant', true), ''))
-      WITH CHECK (tenant_id = nullif(current_setting('app.tenant', true), ''))$p$, t);
-    EXECUTE format('GRANT SELECT ON %I TO anneal_api, anneal_worker', t);
-  END LOOP;
-END $$;
+ALTER TABLE divergence ENABLE ROW LEVEL SECURITY;
+ALTER TABLE divergence FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON divergence
+  USING (tenant_id = nullif(current_setting('app.tenant', true), ''))
+  WITH CHECK (tenant_id = nullif(current_setting('app.tenant', true), ''));
+ALTER TABLE restoration ENABLE ROW LEVEL SECURITY;
+ALTER TABLE restoration FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON restoration
+  USING (tenant_id = nullif(current_setting('app.tenant', true), ''))
+  WITH CHECK (tenant_id = nullif(current_setting('app.tenant', true), ''));
+GRANT SELECT ON divergence, restoration TO anneal_api, anneal_worker;
 GRANT INSERT ON divergence TO anneal_worker;
 GRANT UPDATE ON divergence TO anneal_api;
 GRANT UPDATE ON restoration TO anneal_worker;

@@ -1,6 +1,6 @@
 import { createPassLoop, type Loop } from '../pass-loop.js';
 import type { ReconcileDeps } from './reconcile-deps.js';
-import { reconcileOnce } from './reconcile-pass.js';
+import { reconcileOnce } from './reconcile-once.js';
 
 /** Compares Temporal with Postgres every minute. */
 export const createReconcileLoop = (deps: ReconcileDeps & { intervalMs?: number }): Loop =>
