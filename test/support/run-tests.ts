@@ -36,7 +36,11 @@ async function withE2e(
   const folder = await mkdtemp(join(tmpdir(), 'anneal-e2e-'));
   const printed = await open(join(folder, 'printed'), 'w+');
   try {
-    const args = ['--selectProjects', 'e2e', '--runInBand'];
+    // Drills take minutes and have a command of their own: `npm run drills`.
+    const args = [
+      ...['--selectProjects', 'e2e', '--runInBand'],
+      ...['--testPathIgnorePatterns', 'restore-drill', 'runbooks'],
+    ];
     const codes = await Promise.all([beside(env), jest(args, env, printed.fd)]);
     return Math.max(...codes);
   } finally {
