@@ -210,7 +210,7 @@ describe('approvals', () => {
     );
     await handle.executeUpdate('wake', { args: [{ factId: 'edited' }] });
     await eventually(async () => expect((await read(of.id)).body.state).toBe('INVALIDATED'));
-    expect(await assuranceOf(of)).toBe('EVALUATED');
+    await eventually(async () => expect(await assuranceOf(of)).toBe('EVALUATED'));
   }, 30_000);
 
   it('[D47] takes decisions from the API’s role alone', async () => {
