@@ -107,8 +107,7 @@ describe('kill -9', () => {
       `select count(*) from training_metric where run_id = $1 and name = 'log_loss'`,
       [runId],
     );
-    // A checkpoint is entered before the metrics of its steps are: killed in between, those of one checkpoint are missing.
-    expect(steps).toBeGreaterThanOrEqual(trees - 10);
+    expect(steps).toBeGreaterThanOrEqual(trees);
     expect(await numberOf('select count(*) from model_version where run_id = $1', [runId])).toBe(1);
   }, 400_000);
 

@@ -173,8 +173,13 @@ const listCheckpoints =
   (db: Database) =>
   (tenant: string, runId: string): Promise<CheckpointRef[]> =>
     db.withTenant(tenant, async (tx) => {
-      const rows = await tx.trainingCheckpoint.findMany({
+      // A checkpoint is entered before the metrics of its steps: after a kill in between it would leave a gap in them.
+      const { _max: recorded } = await tx.trainingMetric.aggregate({
         where: { tenantId: tenant, runId },
+        _max: { step: true },
+      });
+      const rows = await tx.trainingCheckpoint.findMany({
+        where: { tenantId: tenant, runId, step: { lte: recorded.step ?? 0 } },
         orderBy: { step: 'desc' },
       });
       return rows.map(({ step, ref, sha256 }) => ({ step, ref, sha256 }));
