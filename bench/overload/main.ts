@@ -42,6 +42,10 @@ const help = `npm run bench:overload -- [options]
 const CAPACITY_MS = 8_000;
 const WARM_UP_MS = 8_000;
 const PATIENCE_MS = 20_000;
+/** Connections that the callers of the flood have open when it begins. */
+const CONNECTIONS = 256;
+const OPEN_MS = 500;
+const SETTLE_MS = 3_000;
 
 type Json = Record<string, unknown>;
 
@@ -130,8 +134,9 @@ function openCallers(): { ask: (order: LoadOrder) => Promise<LoadResult>; close:
 const isGood = ({ status }: Outcome): boolean => status >= 200 && status < 300;
 const isRefusal = ({ status }: Outcome): boolean => status === 429 || status === 503;
 const times = (outcomes: Outcome[]): number[] => outcomes.map(({ ms }) => ms).sort((a, b) => a - b);
-const rate = ({ outcomes, seconds }: LoadResult): number =>
-  outcomes.filter(isGood).length / seconds;
+const isWrite = ({ status }: Outcome): boolean => status === 201;
+const rate = ({ outcomes, seconds }: LoadResult, is = isGood): number =>
+  outcomes.filter(is).length / seconds;
 
 /** What a person sees who switches everything off in the middle of it. */
 async function drillOf(installation: Installation, operator: string) {
@@ -163,7 +168,7 @@ const isAlive = (pid: number): boolean => {
 };
 
 interface Measured {
-  capacity: { callers: number; perSecond: number; p99: number };
+  capacity: { callers: number; perSecond: number; writes: number; p99: number };
   flood: LoadResult;
   offered: number;
   drill: Awaited<ReturnType<typeof drillOf>>;
@@ -178,7 +183,7 @@ async function measure(installation: Installation): Promise<Measured> {
   try {
     const loops = options.callers.split(',').map(Number);
     await callers.ask({ url, shots, ms: WARM_UP_MS, load: { callers: loops[0] ?? 8 } });
-    let capacity = { callers: 0, perSecond: 0, p99: NaN };
+    let capacity = { callers: 0, perSecond: 0, writes: 0, p99: NaN };
     for (const each of loops) {
       const result = await callers.ask({ url, shots, ms: CAPACITY_MS, load: { callers: each } });
       const perSecond = rate(result);
@@ -187,11 +192,15 @@ async function measure(installation: Installation): Promise<Measured> {
         capacity = {
           callers: each,
           perSecond,
+          writes: rate(result, isWrite),
           p99: quantile(times(result.outcomes.filter(isGood)), 0.99),
         };
     }
     const offered = capacity.perSecond * Number(options.factor);
     const ms = Number(options.seconds) * 1_000;
+    // Callers that keep their connections: a new one waits for a turn of the event loop of its own (libuv accepts one a turn).
+    await callers.ask({ url, shots, ms: OPEN_MS, load: { callers: CONNECTIONS } });
+    await delay(SETTLE_MS);
     const flooding = callers.ask({ url, shots, ms, load: { perSecond: offered } });
     await delay(ms / 2);
     const drill = await drillOf(installation, operator);
@@ -216,6 +225,8 @@ async function report({ capacity, flood, offered, drill, alive }: Measured): Pro
     ['capacity, answers/s', capacity.perSecond, '', undefined],
     ['offered, requests/s', offered, '', undefined],
     ['goodput, answers/s', goodput, '', undefined],
+    ['of capacity writes/s', capacity.writes, '', undefined],
+    ['of goodput writes/s', rate(flood, isWrite), '', undefined],
     [
       'goodput / capacity, %',
       (100 * goodput) / capacity.perSecond,

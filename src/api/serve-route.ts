@@ -177,6 +177,18 @@ async function carryOut(deps: EdgeDeps, who: Who, reply: Reply<unknown>): Promis
   }
 }
 
+/** A signal that ends with the caller's connection or the process. Made where it is asked for: most routes never look at it. */
+function whileWanted(response: Response, stopping: AbortSignal): () => AbortSignal {
+  let made: AbortSignal | undefined;
+  return () => {
+    if (made !== undefined) return made;
+    const gone = new AbortController();
+    if (response.closed) gone.abort();
+    else response.once('close', () => gone.abort());
+    return (made = AbortSignal.any([gone.signal, stopping]));
+  };
+}
+
 async function answer(
   request: Request,
   response: Response,
@@ -184,8 +196,7 @@ async function answer(
 ) {
   const { route, deps, who, permit } = context;
   const parsed = await parseRequest(request, response, context);
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  const signal = whileWanted(response, deps.stopping);
   const routeRequest: RouteRequest<unknown, unknown, unknown> = {
     principal: who.principal,
     requestId: who.requestId,
@@ -196,7 +207,9 @@ async function answer(
     callerFor: (content) => callerOf(request, context, content),
     ifMatchEpoch: epochOf(request.get('if-match')),
     waitMs: waitMsOf(request.get('prefer')),
-    signal: AbortSignal.any([gone.signal, deps.stopping]),
+    get signal() {
+      return signal();
+    },
     raw: request,
   };
   let reply: Reply<unknown> = await route.spec.handle(routeRequest);
