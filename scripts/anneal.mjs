@@ -2,7 +2,7 @@
 // `npx anneal …`: runs the CLI under the pinned Node, from the sources where they are, else from the build.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { findRuntime, oldestNode, root, run } from './runtime.mjs';
+import { findRuntime, oldestNode, root, run, toolEnvironment } from './runtime.mjs';
 
 const source = join(root, 'src', 'main', 'cli.ts');
 const built = join(root, 'dist', 'main', 'cli.js');
@@ -18,7 +18,11 @@ async function main(args) {
   if (!existsSync(entry.at(-1)))
     throw new Error(`Neither ${source} nor ${built} exists: run \`npm run build\`.`);
   // The folder stays the caller's: arguments name files in it.
-  return run([node, ...entry, ...args], { cwd: process.cwd() });
+  // Keys and state lie with the project, wherever the command is given.
+  const env = toolEnvironment({
+    ANNEAL_STATE_DIR: process.env.ANNEAL_STATE_DIR ?? join(root, '.anneal'),
+  });
+  return run([node, ...entry, ...args], { cwd: process.cwd(), env });
 }
 
 function loader() {

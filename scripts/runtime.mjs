@@ -70,8 +70,8 @@ export function run([command, ...args], { env = toolEnvironment(), cwd = root } 
 }
 
 /**
- * Runs a command in the background with a sign of life at least every 2 s (on a terminal always the same line), and throws
- * with the end of its output if it fails.
+ * Runs a command in the background with a sign of life, on a terminal every 2 s in the same line, elsewhere a line every
+ * 30 s, and throws with the end of its output if it fails.
  */
 export async function runQuietly(label, [command, ...args], { env = toolEnvironment() } = {}) {
   const started = performance.now();
@@ -86,7 +86,7 @@ export async function runQuietly(label, [command, ...args], { env = toolEnvironm
   const isTerminal = process.stdout.isTTY === true;
   const say = (text) => (isTerminal ? process.stdout.write(`\r${text}`) : console.log(text));
   say(label);
-  const timer = setInterval(() => say(`${label}: ${seconds()} s`), 2_000);
+  const timer = setInterval(() => say(`${label}: ${seconds()} s`), isTerminal ? 2_000 : 30_000);
   const pass = (signal) => child.kill(signal);
   process.on('SIGINT', pass).on('SIGTERM', pass);
   try {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { errorTable, PlatformError, type ErrorCode, type FieldError } from '../domain/errors.js';
+import { detailOf } from './detail-of.js';
 
 /** RFC 9457 problem document with the platform's members. */
 export interface Problem {
@@ -32,7 +33,7 @@ export function fieldErrors(error: z.ZodError, prefix: readonly PropertyKey[] = 
         detail: 'this key is not part of the request',
       }));
     }
-    return [{ pointer: pointerOf(path), code: issue.code, detail: issue.message }];
+    return [{ pointer: pointerOf(path), code: issue.code, detail: detailOf(issue) }];
   });
 }
 

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { addBackupCommands } from './backup.js';
+import { renderFields } from './body-fields.js';
 import type { CliDeps } from './cli-deps.js';
 import { renderDoctor, runProbes } from './doctor.js';
 import { exampleText } from './example-of.js';
@@ -8,7 +9,9 @@ import { operationsOf, type CliOperation, type CliParameter } from './operations
 import { outputOf, type GlobalOptions } from './output-of.js';
 import { isReserved, queryFlag } from './query-flag.js';
 import { runOperation } from './run-operation.js';
+import { UsageError } from './usage-error.js';
 import { DEFAULT_WAIT_S } from './wait-ms-of.js';
+import { withNearest } from './with-nearest.js';
 
 interface OperationOptions extends GlobalOptions {
   file?: string;
@@ -19,6 +22,8 @@ interface OperationOptions extends GlobalOptions {
   ifMatch?: string;
   tenant?: string;
 }
+
+const seeHelp = '(--help shows the options and an example)';
 
 const repeated = (value: string, before: string[] | undefined): string[] => [
   ...(before ?? []),
@@ -86,6 +91,32 @@ function pathValues(
   );
 }
 
+/** What help shows below the options: the fields of the body, and an example. */
+function belowOptions(operation: CliOperation, columns: number): string {
+  const { body, bodyFields } = operation;
+  if (bodyFields.length === 0) return exampleText(operation);
+  const what = body === 'upload' ? 'options' : 'body';
+  const fields = renderFields(bodyFields, columns);
+  return ['', `Fields of the ${what} (* has to be given):`, ...fields, exampleText(operation)].join(
+    '\n',
+  );
+}
+
+/** @throws UsageError where there are more arguments than the path takes: a filter is an option */
+function refuseMore(command: Command, operation: CliOperation): void {
+  const { noun, verb, pathParameters, queryParameters } = operation;
+  const more = command.args.slice(pathParameters.length);
+  if (more.length === 0) return;
+  const names = pathParameters.map(({ name }) => ` <${name}>`).join('');
+  const filters = queryParameters
+    .filter(({ name }) => name !== 'cursor' && name !== 'limit')
+    .map(({ name }) => ` [--${queryFlag(operation, name)} <${name}>]`)
+    .join('');
+  throw new UsageError(
+    `error: too many arguments: ${more.join(' ')}\nUsage: anneal ${noun} ${verb}${names}${filters}\n${seeHelp}`,
+  );
+}
+
 function addOperation(
   parent: Command,
   operation: CliOperation,
@@ -98,13 +129,15 @@ function addOperation(
   addBodyOptions(command, operation);
   const names = operation.pathParameters.map(({ name }) => `<${name}>`).join(' ');
   command.usage(names === '' ? '[options]' : `${names} [options]`);
-  command.addHelpText('after', () => exampleText(operation));
   const valueOf = (place: string): string | undefined => {
     const option = options.get(place);
     return option && (command.getOptionValue(option.attributeName()) as string | undefined);
   };
+  command.allowExcessArguments();
   return (deps) => {
+    command.addHelpText('after', () => belowOptions(operation, deps.io.columns));
     command.action(() => {
+      refuseMore(command, operation);
       const given = command.optsWithGlobals<OperationOptions>();
       const query = operation.queryParameters.map(({ name }) => [name, valueOf(`query ${name}`)]);
       if (given.tenant === 'system') query.push(['chain', 'system']);
@@ -176,13 +209,20 @@ export function createProgram(deps: CliDeps, finish: (code: number) => void): Co
     .configureOutput({
       writeOut: (text) => deps.io.out(text.trimEnd()),
       writeErr: (text) => deps.io.err(text.trimEnd()),
+      outputError: (text, write) =>
+        write(
+          withNearest(
+            text,
+            program.commands.map((command) => command.name()),
+          ),
+        ),
       getOutHelpWidth: () => deps.io.columns,
       getErrHelpWidth: () => deps.io.columns,
     })
     .exitOverride()
     // Words wrap from 20 columns on: beside the long options 80 columns leave fewer than the usual 40.
     .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 })
-    .showHelpAfterError('(--help shows the options and an example)')
+    .showHelpAfterError(seeHelp)
     .addOption(
       new Option('--output <form>', 'table on a terminal, json elsewhere').choices([
         'table',

@@ -1,3 +1,4 @@
+import { usualNameFor } from './choose-key.js';
 import type { CliOperation } from './operations-of.js';
 import { queryFlag } from './query-flag.js';
 
@@ -49,8 +50,9 @@ export function exampleOf(operation: CliOperation): CommandExample {
     String(value),
   ]);
   const { args, file } = bodyArguments(operation);
+  const epoch = operation.description.includes('Needs `If-Match`') ? ['--if-match', '3'] : [];
   return {
-    args: [noun, verb, ...params, ...query, ...args, ...(starts ? ['--wait'] : [])],
+    args: [noun, verb, ...params, ...query, ...args, ...epoch, ...(starts ? ['--wait'] : [])],
     file,
   };
 }
@@ -61,7 +63,9 @@ const quoted = (argument: string): string =>
 /** The example as `--help` shows it. */
 export function exampleText(operation: CliOperation): string {
   const { args, file } = exampleOf(operation);
-  const lines = ['', 'Example:', `  $ anneal ${args.map(quoted).join(' ')}`];
+  const name = usualNameFor(operation.permission);
+  const role = name === undefined ? '' : ` --as ${name}`;
+  const lines = ['', 'Example:', `  $ anneal ${args.map(quoted).join(' ')}${role}`];
   if (file === undefined) return lines.join('\n');
   const content = JSON.stringify(file.content, null, 2).replaceAll('\n', '\n  ');
   return [...lines, '', `  ${file.name}:`, `  ${content}`].join('\n');

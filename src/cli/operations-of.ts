@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bodyFieldsOf, type BodyField } from './body-fields.js';
 
 const schemaSchema = z.looseObject({
   enum: z.array(z.unknown()).optional(),
@@ -67,7 +68,7 @@ export interface CliOperation {
   queryParameters: CliParameter[];
   body: 'none' | 'json' | 'upload';
   /** Top-level properties of the JSON body, or of an upload's options. */
-  bodyFields: string[];
+  bodyFields: BodyField[];
   /** True where the body has a field that must be given. */
   bodyRequired: boolean;
   /** True where it answers 202 with links that can be followed. */
@@ -81,6 +82,11 @@ function resolved(document: Document, schema: Schema): Schema {
   const target = name === undefined ? undefined : document.components?.schemas?.[name];
   return target === undefined ? schema : resolved(document, target);
 }
+
+const resolvedIn = (document: Document, schema: unknown): unknown => {
+  const { data } = schemaSchema.safeParse(schema);
+  return data === undefined ? schema : resolved(document, data);
+};
 
 function bodyOf(document: Document, content: Record<string, { schema: Schema }> | undefined) {
   const upload = content?.['multipart/form-data'];
@@ -144,7 +150,7 @@ function readOperations(source: unknown): CliOperation[] {
           .map(parameterOf),
         queryParameters: parameters.filter((one) => one.in === 'query').map(parameterOf),
         body,
-        bodyFields: Object.keys(schema.properties ?? {}),
+        bodyFields: bodyFieldsOf(schema, (one) => resolvedIn(document, one)),
         bodyRequired: (schema.required ?? []).length > 0,
         starts: '202' in operation.responses,
         permission: operation['x-permission'],

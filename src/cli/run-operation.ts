@@ -1,9 +1,12 @@
+import { z } from 'zod';
 import { callApi, UnreachableError, type ApiAnswer, type ApiTarget } from './call-api.js';
-import { chooseKey } from './choose-key.js';
+import { asOption, chooseKey } from './choose-key.js';
 import type { CliDeps } from './cli-deps.js';
-import type { CliOperation } from './operations-of.js';
+import { operationsOf, type CliOperation } from './operations-of.js';
+import { proposeNext, readerOf, type NextCommand } from './propose-next.js';
 import { readBody, readUpload } from './read-body.js';
-import { showRefusal } from './refused-error.js';
+import { hintKeys, showRefusal } from './refused-error.js';
+import { renderProvenance } from './render-provenance.js';
 import { renderResult } from './render-result.js';
 import { renderVerdict } from './render-verdict.js';
 import { UsageError } from './usage-error.js';
@@ -42,7 +45,7 @@ function splitContent(operation: CliOperation, json: unknown): Content {
   const names = operation.pathParameters.map(({ name }) => name);
   const isPath = ([name, value]: [string, unknown]) =>
     names.includes(name) &&
-    !operation.bodyFields.includes(name) &&
+    !operation.bodyFields.some((field) => field.name === name) &&
     (typeof value === 'string' || typeof value === 'number');
   const entries = Object.entries(json);
   return {
@@ -108,19 +111,52 @@ function report(deps: CliDeps, call: OperationCall, shown: { id: string; body: u
     if (json && !verdict.intact) deps.io.err(verdict.text);
     return verdict.intact ? 0 : 1;
   }
-  deps.io.out(renderResult(deps.io, call.output, shown.body));
+  const chain = call.output === 'table' ? renderProvenance(deps.io, shown) : undefined;
+  deps.io.out(chain ?? renderResult(deps.io, call.output, shown.body));
   return 0;
 }
 
-function reportWait(deps: CliDeps, call: OperationCall, end: WaitEnd & { timeoutMs: number }) {
-  if (end.outcome === 'refused') return showRefusal(deps, call.output, end.answer);
-  deps.io.out(renderResult(deps.io, call.output, end.answer.body));
-  if (end.outcome === 'open') {
-    const seconds = end.timeoutMs / 1_000;
-    deps.io.err(`Still ${end.state} after ${seconds} s; it goes on without this command.`);
-  }
-  if (end.outcome === 'needs-person') deps.io.err(`${end.state}: a person has to decide.`);
-  return end.outcome === 'succeeded' ? 0 : 1;
+/** Says which command comes next, where one does. */
+async function propose(
+  deps: CliDeps,
+  call: OperationCall,
+  next: NextCommand | undefined,
+): Promise<void> {
+  if (next === undefined) return;
+  const as = await asOption(deps, call, next.permission);
+  deps.io.err(`  next: anneal ${next.command}${as}`);
+}
+
+async function reportWait(
+  deps: CliDeps,
+  call: OperationCall,
+  ended: { operation: CliOperation; end: WaitEnd; timeoutMs: number },
+): Promise<number> {
+  const { operation, end, timeoutMs } = ended;
+  const { outcome, answer, state } = end;
+  if (outcome === 'refused') return showRefusal(deps, call.output, answer);
+  deps.io.out(renderResult(deps.io, call.output, answer.body));
+  const operations = operationsOf(deps.document);
+  if (outcome === 'open')
+    deps.io.err(`Still ${state} after ${timeoutMs / 1_000} s; it goes on without this command.`);
+  if (outcome === 'needs-person') deps.io.err(`${state}: a person has to decide.`);
+  const next = proposeNext(operations, operation.id, answer.body);
+  if (outcome === 'succeeded') {
+    if (call.output === 'table') await propose(deps, call, next);
+  } else if (outcome !== 'failed')
+    await propose(deps, call, next ?? readerOf(operations, end.self));
+  return outcome === 'succeeded' ? 0 : 1;
+}
+
+const startedSchema = z.looseObject({ links: z.looseObject({ self: z.string() }) });
+
+/** What follows an answer that nothing was waited for: where it started something, a look at that. */
+function followUp(deps: CliDeps, operation: CliOperation, answer: ApiAnswer) {
+  const operations = operationsOf(deps.document);
+  const started = answer.status === 202 ? startedSchema.safeParse(answer.body).data : undefined;
+  return started === undefined
+    ? proposeNext(operations, operation.id, answer.body)
+    : readerOf(operations, started.links.self);
 }
 
 /** Sends the request of one command; a mutation carries its idempotency key, which a lost answer makes known. */
@@ -162,11 +198,17 @@ export async function runOperation(
   const apiKey = await chooseKey(deps, call, operation.permission);
   const target = { apiUrl: call.apiUrl ?? deps.apiUrl, apiKey };
   const answer = await send(deps, { operation, call, target, content });
-  if (answer.status >= 400) return showRefusal(deps, call.output, answer);
+  if (answer.status >= 400) {
+    const code = showRefusal(deps, call.output, { ...answer, sent: content.json });
+    await hintKeys(deps, call.output, answer);
+    return code;
+  }
   if (timeoutMs !== undefined && answer.status === 202) {
     const { verb } = operation;
     const end = await waitForResult(deps, target, { verb, started: answer.body, timeoutMs });
-    if (end !== undefined) return reportWait(deps, call, { ...end, timeoutMs });
+    if (end !== undefined) return reportWait(deps, call, { operation, end, timeoutMs });
   }
-  return report(deps, call, { id: operation.id, body: answer.body });
+  const code = report(deps, call, { id: operation.id, body: answer.body });
+  if (call.output === 'table') await propose(deps, call, followUp(deps, operation, answer));
+  return code;
 }

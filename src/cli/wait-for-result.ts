@@ -8,13 +8,19 @@ const startedSchema = z.looseObject({
   status: z.string(),
   links: z.looseObject({ self: z.string().startsWith('/'), temporalUi: z.string().optional() }),
 });
-const stateSchema = z.looseObject({ state: z.string().optional(), status: z.string().optional() });
+const stateSchema = z.looseObject({
+  state: z.string().optional(),
+  status: z.string().optional(),
+  waitingOn: z.string().optional(),
+});
 
 /** How waiting ended: with an outcome, `open` where the time was over, or with a refusal of the read. */
 export interface WaitEnd {
   answer: ApiAnswer;
   outcome: StateOutcome | 'refused';
   state: string;
+  /** Path of what was followed. */
+  self: string;
 }
 
 const FIRST_PAUSE_MS = 100;
@@ -24,14 +30,17 @@ const SAY_AGAIN_MS = 10_000;
 /** One line per change of state, and one every ten seconds in between. */
 function progress(deps: Pick<CliDeps, 'io' | 'nowMs'>, temporalUi: string | undefined) {
   const since = deps.nowMs();
-  let last = { state: '', atMs: 0 };
-  return (state: string): void => {
+  let last = '';
+  let lastMs = 0;
+  // A line of its own: beside a state it would be cut by the edge of the terminal.
+  if (temporalUi !== undefined) deps.io.err(temporalUi);
+  return (state: string, waitingOn = 'nothing'): void => {
     const now = deps.nowMs();
-    if (state === last.state && now - last.atMs < SAY_AGAIN_MS) return;
-    const link = last.state === '' && temporalUi !== undefined ? `  ${temporalUi}` : '';
-    last = { state, atMs: now };
-    const seconds = ((now - since) / 1_000).toFixed(1);
-    deps.io.err(`${seconds.padStart(6)} s  ${state}${link}`);
+    const said = waitingOn === 'nothing' ? state : `${state}, waiting on ${waitingOn}`;
+    if (said === last && now - lastMs < SAY_AGAIN_MS) return;
+    last = said;
+    lastMs = now;
+    deps.io.err(`${((now - since) / 1_000).toFixed(1).padStart(6)} s  ${said}`);
   };
 }
 
@@ -53,13 +62,14 @@ export async function waitForResult(
   const deadline = deps.nowMs() + asked.timeoutMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
     const answer = await callApi(deps, target, { method: 'GET', path: links.self });
-    if (answer.status >= 400) return { answer, outcome: 'refused', state: status };
+    if (answer.status >= 400)
+      return { answer, outcome: 'refused', state: status, self: links.self };
     const read = stateSchema.safeParse(answer.body).data;
     const state = read?.state ?? read?.status ?? '';
-    say(state);
     const outcome = outcomeFor(asked.verb, state);
+    say(state, outcome === 'open' ? read?.waitingOn : undefined);
     const left = deadline - deps.nowMs();
-    if (outcome !== 'open' || left <= 0) return { answer, outcome, state };
+    if (outcome !== 'open' || left <= 0) return { answer, outcome, state, self: links.self };
     await deps.pause(Math.min(pauseMs, left));
   }
 }

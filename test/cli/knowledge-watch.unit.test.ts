@@ -86,6 +86,18 @@ describe('etl source watch', () => {
     expect(seen.err).toContain('anneal quarantine list');
   });
 
+  it('proposes commands with a key that may do them, and says what a steward has given up', async () => {
+    const keys = { admin: 'k', engineer: 'k', steward: 'k' };
+    world.cli.deps = { ...world.cli.deps, apiKey: undefined, readKeys: async () => keys };
+    world.api['GET /v1/documents/worse'] = ok({
+      revisions: [],
+      lineage: [{ state: 'SUPERSEDED' }],
+    });
+    const seen = await watch('--once');
+    expect(seen.err).toContain('next: anneal quarantine list --state OPEN --as steward; then');
+    expect(seen.out).toContain('discarded    worse.md');
+  });
+
   it('says which rows of a table are not searched', async () => {
     const flags = [{ flag: 'ragged_rows', evidence: { rows: 3, lines: '4, 9' } }];
     world.api['GET /v1/documents/fresh'] = detail([

@@ -26,6 +26,47 @@ describe('tables', () => {
     expect(text).toContain('more: --cursor abc');
   });
 
+  it('keeps what a row is about: short words of nested values, no empty column, times to the second', () => {
+    const row = {
+      id: 'apr_01M80Z8DREZX6CEXSK240C5E58',
+      subjectDigest: `sha256:${'a'.repeat(64)}`,
+      evaluationId: 'evl_01M80Z8DREZX6CEXSK240C5E58',
+      model: 'loan-default',
+      version: 2,
+      env: 'prod',
+      state: 'APPROVED',
+      required: 1,
+      closedAt: null,
+      createdAt: '2026-11-22T06:38:26.931Z',
+    };
+    const [head = ''] = narrow({ items: [row] })
+      .split('\n')
+      .slice(1);
+    expect(head.split('│').map((name) => name.trim())).toEqual([
+      '',
+      'id',
+      'model',
+      'version',
+      'env',
+      'state',
+      '',
+    ]);
+    const kill = { id: 'kil_1', scope: { level: 'model', model: 'churn' }, liftedAt: null };
+    const shown = narrow({
+      items: [{ ...kill, createdAt: row.createdAt, latencyMs: 57.2861328125 }],
+    });
+    expect(shown).toMatch(/kil_1 │ model churn │ 2026-11-22T06:38:26Z │ 57.29 /);
+    expect(shown).toContain('also, in --output json: liftedAt');
+  });
+
+  it('narrows a long name before it is left out', () => {
+    const document = { id: 'd'.repeat(36), key: `guides/${'k'.repeat(60)}.md`, state: 'INDEXED' };
+    const shown = narrow({ items: [document] });
+    expect(widest(shown)).toBeLessThanOrEqual(80);
+    expect(shown.replaceAll(/[^a-z/.]/g, '')).toContain('guides/');
+    expect(shown).toContain('INDEXED');
+  });
+
   it('says that a page is empty', () => {
     expect(narrow({ items: [] })).toBe('none');
   });
@@ -81,15 +122,20 @@ describe('tables', () => {
             verdict: 'PASS',
             value: 0.951234,
           },
+          {
+            ...{ id: 'margin', verdict: 'INCONCLUSIVE', bound: 0, value: -0.004 },
+            interval: { low: -0.0161, high: 0.00812 },
+          },
           { id: 'leak', reason: 'NO_PROTECTED_ATTRIBUTE', verdict: 'INCONCLUSIVE', value: null },
         ],
       },
     });
     expect(widest(shown)).toBeLessThanOrEqual(80);
-    const below = shown.split('\n').slice(-6).join('\n');
+    const below = shown.split('\n').slice(-7).join('\n');
     expect(below).toMatch(/id +│ verdict +│ reason +│ value/);
     expect(below).toMatch(/accuracy-vs-the-champion │ PASS +│ +│ 0.9512/);
-    expect(below).toMatch(/leak +│ INCONCLUSIVE │ NO_PROTECTED_ATTRIBUTE │/);
+    expect(below).toMatch(/margin +│ INCONCLUSIVE │ -0.0161 … 0.00812 spans 0 │ -0.004/);
+    expect(below).toMatch(/leak +│ INCONCLUSIVE │ NO_PROTECTED_ATTRIBUTE +│/);
   });
 
   it('leaves JSON as it came', () => {

@@ -122,12 +122,18 @@ describe('waiting', () => {
   const create = ['runs', 'create', 'credit', '--set', 'trainer=gbt'];
 
   it('follows links.self until the state is final and shows the link to the Temporal UI', async () => {
-    world.answers(started, run('QUEUED'), run('RUNNING'), run('RUNNING'), run('REGISTERED'));
+    const running = { status: 200, body: { id: 'run_1', state: 'RUNNING', waitingOn: 'capacity' } };
+    world.answers(started, run('QUEUED'), running, running, run('REGISTERED'));
     const done = await world.anneal(...create, '--wait', '--output', 'json');
     expect(done.code).toBe(0);
     expect(JSON.parse(done.out)).toEqual({ id: 'run_1', state: 'REGISTERED' });
     const lines = done.err.split('\n');
-    expect(lines.map((line) => line.split('  ').at(-1))).toEqual([ui, 'RUNNING', 'REGISTERED']);
+    expect(lines.map((line) => line.split('  ').at(-1))).toEqual([
+      ui,
+      'QUEUED',
+      'RUNNING, waiting on capacity',
+      'REGISTERED',
+    ]);
     expect(world.ledger.slice(1).map(({ method, url }) => `${method} ${url}`)).toEqual(
       Array<string>(4).fill('GET /v1/runs/run_1'),
     );
@@ -159,6 +165,7 @@ describe('waiting', () => {
     expect(ended.err).toContain('Still RUNNING after 60 s');
     expect(ended.err).toContain('50.9 s  RUNNING');
     expect(ended.err).not.toContain('61');
+    expect(ended.err).toContain('next: anneal runs get run_1');
   });
 
   it('answers at once without --wait', async () => {
@@ -167,6 +174,8 @@ describe('waiting', () => {
     expect(answered).toMatchObject({ code: 0 });
     expect(world.ledger).toHaveLength(1);
     expect(answered.out).toContain('QUEUED');
+    expect(answered.out.split('\n').at(-1)).toBe(`Temporal UI: ${ui}`);
+    expect(answered.err).toBe('  next: anneal runs get run_1');
   });
 });
 
@@ -203,6 +212,24 @@ describe('refusals', () => {
     });
   });
 
+  it('says which value of a field was probably meant', async () => {
+    const detail = 'must be one of: logistic, gbt';
+    const errors = [{ pointer: '/trainer', code: 'invalid_value', detail }];
+    world.answers({ status: 400, body: { ...problem, errors } });
+    const near = await world.anneal('runs', 'create', 'credit', '--set', 'trainer=gtb');
+    expect(near.err).toContain(`${detail}. Did you mean gbt?`);
+    const far = await world.anneal('runs', 'create', 'credit', '--set', 'trainer=forest');
+    expect(far.err).not.toContain('Did you mean');
+  });
+
+  it('names the keys at hand that may do it', async () => {
+    const body = { ...problem, code: 'FORBIDDEN', permission: 'approval:decide', errors: [] };
+    world.answers({ status: 403, body });
+    world.deps = { readKeys: async () => ({ admin: 'k', engineer: 'k', approver: 'k' }) };
+    const refused = await world.anneal('runs', 'get', 'run_1', '--as', 'engineer');
+    expect(refused.err.split('\n').at(-1)).toBe('  keys at hand that may: --as approver');
+  });
+
   it('keeps the problem document whole in json', async () => {
     world.answers({ status: 400, body: problem });
     const refused = await world.anneal('--output', 'json', 'runs', 'get', 'run_1');
@@ -232,6 +259,8 @@ describe('wrong use', () => {
     [['runs', 'create', 'credit'], '`anneal runs create --help` shows one'],
     [['runs', 'get', 'x', 'y'], '--help shows the options and an example'],
     [['runs', 'list', 'credit', '--state', 'X'], 'Allowed choices are RUNNING, FAILED'],
+    [['runs', 'list', 'credit', '--state', 'runing'], 'Did you mean RUNNING?'],
+    [['runs', 'list', 'credit', 'x'], 'anneal runs list <model> [--state <state>]'],
     [['runs', 'cancel', 'x', '--set', 'novalue'], 'write it as key=value'],
     [['runs', 'cancel', 'x', '--file', '/nowhere.json'], '/nowhere.json cannot be read (ENOENT)'],
     [['runs', 'create', 'm', '--set', 'trainer=a', '--wait=soon'], 'give seconds'],
@@ -291,5 +320,24 @@ describe('audit verify', () => {
     world.answers({ status: 200, body: { ...verdict, tenant: 'system' } });
     expect((await world.anneal('audit', 'verify', '--tenant', 'system')).code).toBe(0);
     expect(world.ledger[0]?.url).toBe('/v1/audit:verify?chain=system');
+  });
+});
+
+describe('provenance', () => {
+  it('shows a link a line with what it is, its state, and whether its digest holds', async () => {
+    const decision = { id: 'inf_1', at: 'now', state: 'SUCCEEDED', verified: true };
+    const version = { model: 'credit', version: 2, assurance: 'APPROVED', verified: false };
+    const evaluation = { id: 'evl_1', verdict: null, verified: true };
+    const routing = { env: 'prod', epoch: 7, digest: 'sha256:1' };
+    world.answers({ status: 200, body: { decision, routing, evaluation, version, run: null } });
+    const shown = await world.anneal('decisions', 'provenance', 'inf_1');
+    expect(shown.code).toBe(0);
+    expect(shown.out).toMatch(/decision +│ inf_1 +│ SUCCEEDED │ holds/);
+    expect(shown.out).toMatch(/routing +│ epoch 7 +│ +│ +│/);
+    expect(shown.out).toMatch(/evaluation │ evl_1 +│ +│ holds/);
+    expect(shown.out).toMatch(/version +│ credit v2 │ APPROVED +│ DOES NOT HOLD/);
+    expect(shown.out).toMatch(/run +│ none/);
+    const json = await world.anneal('decisions', 'provenance', 'inf_1', '--output', 'json');
+    expect(JSON.parse(json.out)).toMatchObject({ routing });
   });
 });

@@ -73,6 +73,14 @@ export const sampleDocument = {
         responses: { 202: started },
       },
     },
+    '/v1/decisions/{id}/provenance': {
+      get: {
+        operationId: 'decisions.provenance',
+        summary: 'Provenance',
+        parameters: [id],
+        responses: { 200: { description: 'chain' } },
+      },
+    },
     '/v1/audit:verify': {
       get: {
         operationId: 'audit.verify',

@@ -21,6 +21,7 @@ export interface AddFolderOptions {
 }
 
 const problemSchema = z.looseObject({
+  code: z.string(),
   errors: z.array(z.looseObject({ pointer: z.string() })),
 });
 
@@ -70,10 +71,19 @@ async function findExisting(plan: Plan): Promise<SourceFacts | undefined> {
   throw new UsageError(`Source ${name} of ${collection.name} ${is}: ${way} another --name.`);
 }
 
-/** Where the platform may not read the folder: the variable that allows it, and the way that needs none. */
+/**
+ * Where the platform may not read the folder: the variable that allows it, and the way that needs none. Where nobody is
+ * named who may read: the option that names them.
+ */
 function withWayOut(plan: Plan, error: unknown): unknown {
-  if (plan.kind !== 'folder' || !(error instanceof RefusedError)) return error;
+  if (!(error instanceof RefusedError)) return error;
   const problem = problemSchema.safeParse(error.answer.body);
+  if (problem.data?.code === 'ACL_REQUIRED')
+    return new RefusedError(
+      error.answer,
+      'Repeat the command with readers: --acl group:<name>, --acl user:<id> or --acl public.',
+    );
+  if (plan.kind !== 'folder') return error;
   if (problem.data?.errors.some(({ pointer }) => pointer === '/config/path') !== true) return error;
   return new RefusedError(
     error.answer,
@@ -138,7 +148,7 @@ async function follow(plan: Plan, source: SourceFacts, isNew: boolean): Promise<
   io.out(
     session.output === 'json'
       ? renderResult(io, 'json', { source, report })
-      : renderUpload(io, report),
+      : renderUpload(io, report, await session.asFor('etl:write')),
   );
   if (report.failed.length === 0) io.err(next);
   return report.failed.length === 0 ? 0 : 1;

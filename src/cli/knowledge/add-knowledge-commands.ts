@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import type { CliDeps } from '../cli-deps.js';
 import type { GlobalOptions } from '../output-of.js';
 import { outputOf } from '../output-of.js';
-import { RefusedError, showRefusal } from '../refused-error.js';
+import { hintKeys, RefusedError, showRefusal } from '../refused-error.js';
 import { DEFAULT_WAIT_S, waitMsOf } from '../wait-ms-of.js';
 import { addFolder, type AddFolderOptions } from './add-folder.js';
 import { createCollection, type CreateCollectionOptions } from './create-collection.js';
@@ -52,6 +52,7 @@ function describe<O>(
         if (!(error instanceof RefusedError)) throw error;
         const code = showRefusal(deps, outputOf(deps, given), error.answer);
         if (error.hint !== undefined) deps.io.err(error.hint);
+        await hintKeys(deps, outputOf(deps, given), error.answer);
         return code;
       }
     });
@@ -107,7 +108,7 @@ function addSourceCommands(etl: Command, context: { deps: CliDeps; run: Run }): 
   const folder = source
     .command('add')
     .summary('folder')
-    .command('folder')
+    .command('folder', { isDefault: true })
     .argument('<path>', 'a folder of documents')
     .usage('<path> --collection <name> [options]')
     .requiredOption('--collection <name>', 'name or id of the collection')

@@ -39,6 +39,7 @@ export async function createCollection(
       `  readers   ${readers === '' ? 'none by default: every source needs --acl' : readers}`,
     ].join('\n'),
   );
-  io.err(`  next: anneal etl source add folder <path> --collection ${collection.name}`);
+  const needed = readers === '' ? ' --acl group:<name>' : '';
+  io.err(`  next: anneal etl source add folder <path> --collection ${collection.name}${needed}`);
   return 0;
 }

@@ -23,6 +23,7 @@ export const documentDetailSchema = z.looseObject({
       supersededAt: z.string().optional(),
     }),
   ),
+  lineage: z.array(z.looseObject({ state: z.string() })).default([]),
   whyNotIndexed: z.looseObject({ reason: z.string(), evidence: z.unknown() }).optional(),
 });
 export type DocumentDetail = z.infer<typeof documentDetailSchema>;
@@ -35,6 +36,7 @@ export const fileOutcomes = [
   'waiting',
   'hidden',
   'quarantined',
+  'discarded',
 ] as const;
 export type FileOutcome = (typeof fileOutcomes)[number];
 
@@ -119,6 +121,10 @@ export function fileOutcome(
     return { ...report, outcome: 'quarantined', reason, evidence };
   }
   if (state === 'HIDDEN') return { ...report, outcome: 'hidden', reason: hiddenReason };
+  // Every change to it was given up by a steward: nothing is to come.
+  const lineage = detail?.lineage ?? [];
+  if (lineage.length > 0 && lineage.every((change) => change.state === 'SUPERSEDED'))
+    return { ...report, outcome: 'discarded' };
   return state === 'STALE'
     ? { ...report, outcome: 'quarantined', reason: undefined }
     : { ...report, outcome: 'waiting' };

@@ -5,7 +5,7 @@ import {
   type ApiRequest,
   type ApiTarget,
 } from '../call-api.js';
-import { chooseKey } from '../choose-key.js';
+import { asOption, chooseKey } from '../choose-key.js';
 import type { CliDeps } from '../cli-deps.js';
 import { outputOf, type GlobalOptions } from '../output-of.js';
 import { RefusedError } from '../refused-error.js';
@@ -19,6 +19,8 @@ export interface Session {
   get: (path: string) => Promise<unknown>;
   /** Any other request, under an idempotency key. @throws RefusedError, UnreachableError */
   send: (request: ApiRequest & { key?: string | undefined }) => Promise<unknown>;
+  /** What a proposed command needs behind it: ` --as <name>`, or nothing. */
+  asFor: (permission: string) => Promise<string>;
 }
 
 /** Documents and collections are the data steward's work, from the first folder to the first question. */
@@ -42,6 +44,7 @@ export async function openSession(
     deps,
     output: outputOf(deps, given),
     target,
+    asFor: (needed) => asOption(deps, { apiKey: given.apiKey, role: given.as }, needed),
     get: (path) => accepted(callApi(deps, target, { method: 'GET', path })),
     send: ({ key, ...request }) => {
       const headers = { ...request.headers, 'Idempotency-Key': key ?? deps.newKey() };

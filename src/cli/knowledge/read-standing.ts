@@ -27,11 +27,21 @@ export interface SourceStanding {
   trouble: string | undefined;
 }
 
-function troubleOf({ name, id, state, stateReason }: SourceFacts, last: ScanFacts | undefined) {
+/** What proposed commands need behind them. */
+interface AsOptions {
+  operate: string;
+  approve: string;
+}
+
+function troubleOf(
+  { name, id, state, stateReason }: SourceFacts,
+  last: ScanFacts | undefined,
+  as: AsOptions,
+) {
   if (state === 'PAUSED' || state === 'FAILED')
-    return `${name} is ${state}: ${stateReason ?? 'no reason given'}. Go on: anneal sources resume ${id}`;
+    return `${name} is ${state}: ${stateReason ?? 'no reason given'}. Go on: anneal sources resume ${id}${as.operate}`;
   if (last?.state === 'WAITING')
-    return `${name}: a scan would delete ${last.counts?.withheld ?? 'many'} documents and waits for a decision: anneal scans decide ${last.id} --as approver`;
+    return `${name}: a scan would delete ${last.counts?.withheld ?? 'many'} documents and waits for a decision: anneal scans decide ${last.id}${as.approve}`;
   if (last?.state === 'FAILED')
     return `${name}: the last scan failed: ${last.reason ?? 'no reason given'}`;
   return undefined;
@@ -47,7 +57,10 @@ async function standingOf(session: Session, source: SourceFacts): Promise<Source
     source,
     scans,
     isBusy: !isStill && (pending + claimed > 0 || last?.state === 'RUNNING'),
-    trouble: troubleOf(source, last),
+    trouble: troubleOf(source, last, {
+      operate: await session.asFor('etl:write'),
+      approve: await session.asFor('etl:approve'),
+    }),
   };
 }
 

@@ -18,8 +18,11 @@ const named = (io: Pick<CliIo, 'paint'>, kind: keyof typeof styles, lines: strin
   ];
 };
 
-/** What an upload did: the files that stayed behind by name, the others counted. */
-export function renderUpload(io: Pick<CliIo, 'paint'>, report: UploadReport): string {
+/**
+ * What an upload did: the files that stayed behind by name, the others counted.
+ * @param as what a proposed command needs behind it, such as ` --as steward`
+ */
+export function renderUpload(io: Pick<CliIo, 'paint'>, report: UploadReport, as: string): string {
   const { sent, unchanged, skipped, failed, gone } = report;
   const parts = [
     `${sent} sent`,
@@ -32,7 +35,8 @@ export function renderUpload(io: Pick<CliIo, 'paint'>, report: UploadReport): st
       io,
       'gone',
       gone.map(
-        ({ key, documentId }) => `${key} is still found: anneal documents delete ${documentId}`,
+        ({ key, documentId }) =>
+          `${key} is still found: anneal documents delete ${documentId}${as}`,
       ),
     ),
     ...named(

@@ -82,11 +82,11 @@ async function introduce(session: Session, standing: readonly SourceStanding[]):
   }
 }
 
-function conclude(
+async function conclude(
   session: Session,
   collection: CollectionFacts,
   end: { files: FileReport[]; standing: SourceStanding[] },
-): number {
+): Promise<number> {
   const { io } = session.deps;
   const { files, standing } = end;
   const troubles = standing.flatMap(({ trouble }) => trouble ?? []);
@@ -97,7 +97,9 @@ function conclude(
   } else io.out(renderCounts(files));
   for (const trouble of troubles) io.err(trouble);
   if (files.some(({ outcome }) => outcome === 'quarantined'))
-    io.err('  next: anneal quarantine list; then retry, release or discard');
+    io.err(
+      `  next: anneal quarantine list --state OPEN${await session.asFor('etl:steward')}; then retry, release or discard`,
+    );
   else if (troubles.length === 0 && !standing.some(({ isBusy }) => isBusy))
     io.err(
       `  next: anneal search ${collection.name} "<question>" --purpose ${collection.purposes[0] ?? '<use>'} --cite`,
