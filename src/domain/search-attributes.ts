@@ -23,5 +23,9 @@ export type WaitingOn =
   | 'human'
   | 'budget'
   | 'capacity'
+  /** Serving processes that load a version or follow a pointer. */
+  | 'processes'
+  /** The end of a window of the plan. */
+  | 'time'
   | 'store'
   | 'nothing';

@@ -98,7 +98,7 @@ export const createCheckPreflight =
       machine,
       reason: 'every fact holds',
       checks,
-      waitingOn: 'capacity',
+      waitingOn: 'processes',
       word: 'checked',
     });
   };

@@ -24,10 +24,10 @@ const words: Record<ReleaseOrder, string> = {
 };
 const waits: Record<ReleaseOrder, WaitingOn> = {
   pause: 'human',
-  resume: 'capacity',
-  proceed: 'capacity',
-  abort: 'capacity',
-  supersede: 'capacity',
+  resume: 'nothing',
+  proceed: 'nothing',
+  abort: 'nothing',
+  supersede: 'nothing',
 };
 const isOrder = (command: string): command is ReleaseOrder => Object.hasOwn(words, command);
 

@@ -25,7 +25,6 @@ export const createClearRelease =
       expectedSeq: seq,
       machine,
       reason: 'loaded and probed',
-      waitingOn: 'capacity',
       word: 'warmed',
     });
   };

@@ -11,6 +11,7 @@ import type {
   PointerMove,
   PointerNow,
   ReleaseMove,
+  ReleaseNote,
   ReleaseRecord,
   StoredFacts,
   StoredProgress,
@@ -29,10 +30,7 @@ export interface ReleaseDeps {
   loadRelease: (tenant: string, releaseId: string) => Promise<ReleaseRecord>;
   advanceRelease: (caller: Caller, move: AdvanceMove) => Promise<ReleaseProgress>;
   /** Notes what a tick found without a step. */
-  noteRelease: (
-    tenant: string,
-    note: { releaseId: string; expectedSeq: number; patch: StoredProgress },
-  ) => Promise<ReleaseProgress>;
+  noteRelease: (tenant: string, note: ReleaseNote) => Promise<ReleaseProgress>;
   nextOrder: (
     tenant: string,
     releaseId: string,

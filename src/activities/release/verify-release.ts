@@ -29,7 +29,7 @@ export const createNoteReleasePropagated =
     const { progress } = await deps.loadRelease(tenant, releaseId);
     if (progress.seq !== seq || progress.propagatedMs !== null) return progress;
     const patch = { propagatedMs: progress.nowMs, laggards };
-    return deps.noteRelease(tenant, { releaseId, expectedSeq: seq, patch });
+    return deps.noteRelease(tenant, { releaseId, expectedSeq: seq, patch, waitingOn: 'time' });
   };
 
 /** Goes on to the next stage, or ends the release well. */

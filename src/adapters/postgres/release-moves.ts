@@ -2,7 +2,7 @@ import { digestOf } from '../../domain/digest.js';
 import type { Caller } from '../../domain/events/change.js';
 import type { ReleaseCheck, ReleaseProgress } from '../../domain/release/contract.js';
 import { releaseWorkflowId } from '../../domain/release/contract.js';
-import type { AdvanceMove, ReleaseRecord, StoredProgress } from '../../domain/release/record.js';
+import type { AdvanceMove, ReleaseNote, ReleaseRecord } from '../../domain/release/record.js';
 import type { ReleaseMachine } from '../../domain/release/transitions.js';
 import type { Database } from './database.js';
 import type { Prisma } from './generated/client.js';
@@ -38,13 +38,10 @@ const advanceRelease =
 /** Notes what a tick found without a move: no step, no epoch. */
 const noteRelease =
   (db: Database) =>
-  (
-    tenant: string,
-    note: { releaseId: string; expectedSeq: number; patch: StoredProgress },
-  ): Promise<ReleaseProgress> =>
+  (tenant: string, note: ReleaseNote): Promise<ReleaseProgress> =>
     db.withTenant(tenant, async (tx) => {
       await tx.$executeRaw`update release set progress = progress || ${JSON.stringify(note.patch)}::jsonb,
-          updated_at = clock_timestamp()
+          waiting_on = coalesce(${note.waitingOn ?? null}::text, waiting_on), updated_at = clock_timestamp()
         where tenant_id = ${tenant} and release_id = ${note.releaseId} and seq = ${note.expectedSeq}`;
       return (await mustRead(tx, { tenant, releaseId: note.releaseId })).progress;
     });

@@ -58,6 +58,11 @@ export interface ReleaseMove {
   failure?: { code: string; message: string };
 }
 
+/** What a tick found without a move. */
+export type ReleaseNote = Pick<ReleaseMove, 'releaseId' | 'expectedSeq' | 'waitingOn'> & {
+  patch: StoredProgress;
+};
+
 /** A move that touches nothing but the release. */
 export type AdvanceMove = ReleaseMove & {
   /** Past tense of what happened, for the event and the audit entry. */
