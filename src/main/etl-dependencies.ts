@@ -92,7 +92,7 @@ export function createKnowledgeRoutes(
       ...createEtlSourceStore(db, limits),
       ...createEtlScanStore(db, limits),
       ...createEtlDocumentStore(db, serving.cipher),
-      ...createEtlQuarantineStore(db, limits),
+      ...createEtlQuarantineStore(db, serving.cipher, limits),
       findEmbedder: embedderOffers(parts, outbound.embedding),
       findSink: knowledge.findSink,
       checkSource: checkSourceIn(config),

@@ -82,7 +82,7 @@ async function createDeps(
     ...createEtlSourceStore(database.api),
     ...createEtlScanStore(database.api),
     ...createEtlDocumentStore(database.api, cipher),
-    ...createEtlQuarantineStore(database.api),
+    ...createEtlQuarantineStore(database.api, cipher),
     submitChanges: changes.submitChanges,
     checkSource: async (_kind, config) =>
       typeof config.path === 'string' && !config.path.startsWith('/allowed')

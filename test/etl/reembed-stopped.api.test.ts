@@ -81,7 +81,7 @@ describe('a document that the embedder of a new generation refuses', () => {
   });
 
   const items = async (tenant: string) => {
-    const { listItems } = createEtlQuarantineStore(world.database.api);
+    const { listItems } = createEtlQuarantineStore(world.database.api, world.parts.cipher);
     return listItems(tenant, {}, { limit: 10, after: undefined });
   };
   const slice = (tenant: string, batchId: string) => {

@@ -78,7 +78,7 @@ test('a text that is more tokens than the embedder takes is cut into more chunks
 
 test('a released document passes its gate for the very same bytes, once; a reason of access is never released', async () => {
   const t = await tenant();
-  const stewards = createEtlQuarantineStore(world.database.api);
+  const stewards = createEtlQuarantineStore(world.database.api, world.parts.cipher);
   const items = () =>
     world.rows(
       t,

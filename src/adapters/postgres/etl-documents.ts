@@ -139,7 +139,8 @@ async function documentView(tx: Tx, row: EtlDocument, key: string): Promise<Docu
   });
 }
 
-const openKey = async (
+/** The name of a document in its source. */
+export const openKey = async (
   cipher: LedgerParts['cipher'],
   { tenantId, docId, naturalKeyEnc }: Pick<EtlDocument, 'tenantId' | 'docId' | 'naturalKeyEnc'>,
 ): Promise<string> =>

@@ -9,14 +9,17 @@ import {
 } from '../../domain/etl/document-requests.js';
 import type { Database, SqlRow, Tx } from './database.js';
 import { wakeWatcher } from './etl-collections.js';
+import { openKey } from './etl-documents.js';
+import type { LedgerParts } from './etl-rows.js';
 import { mutate } from './mutate.js';
 import type { EtlQuarantineItem } from './generated/client.js';
 
-const itemView = (row: EtlQuarantineItem): QuarantineView =>
+const itemView = (row: EtlQuarantineItem, key: string): QuarantineView =>
   quarantineViewSchema.parse({
     ...row,
     id: row.itemId,
     documentId: row.docId,
+    key,
     revision: row.rev ?? undefined,
     releasable: isReleasable(row.reason),
     decision: row.decision ?? undefined,
@@ -24,6 +27,32 @@ const itemView = (row: EtlQuarantineItem): QuarantineView =>
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   });
+
+/** Items with the names of their documents. */
+async function itemViews(
+  tx: Tx,
+  cipher: LedgerParts['cipher'],
+  rows: readonly EtlQuarantineItem[],
+): Promise<QuarantineView[]> {
+  const [first] = rows;
+  if (first === undefined) return [];
+  const documents = await tx.etlDocument.findMany({
+    where: { tenantId: first.tenantId, docId: { in: rows.map(({ docId }) => docId) } },
+    select: { tenantId: true, docId: true, naturalKeyEnc: true },
+  });
+  const keys = new Map(
+    await Promise.all(
+      documents.map(async (one) => [one.docId, await openKey(cipher, one)] as const),
+    ),
+  );
+  return rows.map((row) => itemView(row, keys.get(row.docId) ?? ''));
+}
+
+async function viewOf(tx: Tx, cipher: LedgerParts['cipher'], row: EtlQuarantineItem) {
+  const [view] = await itemViews(tx, cipher, [row]);
+  if (view === undefined) throw new Error('an item has a view');
+  return view;
+}
 
 const stateAfter = { retry: 'RETRIED', release: 'RELEASED', discard: 'DISCARDED' } as const;
 
@@ -63,7 +92,7 @@ async function moveChange(tx: Tx, row: EtlQuarantineItem, verb: QuarantineVerb):
 
 /** Decides about a quarantined document. @throws NOT_FOUND, NOT_RELEASABLE, ILLEGAL_TRANSITION */
 const decideItem =
-  (db: Database, limits?: SourceLimits) =>
+  (db: Database, cipher: LedgerParts['cipher'], limits?: SourceLimits) =>
   (
     caller: Caller,
     itemId: string,
@@ -94,7 +123,7 @@ const decideItem =
             });
       return {
         status: 200,
-        body: itemView(row),
+        body: await viewOf(tx, cipher, row),
         wakes: source === null ? [] : [wakeWatcher(source, limits)],
         audit: {
           action: `etl.quarantine-${verb}`,
@@ -107,14 +136,18 @@ const decideItem =
     });
 
 /** Quarantined documents as stewards see and decide on them (role anneal_api). */
-export const createEtlQuarantineStore = (db: Database, limits?: SourceLimits) => ({
-  decideItem: decideItem(db, limits),
+export const createEtlQuarantineStore = (
+  db: Database,
+  cipher: LedgerParts['cipher'],
+  limits?: SourceLimits,
+) => ({
+  decideItem: decideItem(db, cipher, limits),
   findItem: (tenant: string, itemId: string): Promise<QuarantineView | undefined> =>
     db.withTenant(tenant, async (tx) => {
       const row = await tx.etlQuarantineItem.findUnique({
         where: { tenantId_itemId: { tenantId: tenant, itemId } },
       });
-      return row === null ? undefined : itemView(row);
+      return row === null ? undefined : viewOf(tx, cipher, row);
     }),
   /** Newest first; one more than `limit` where there are more. */
   listItems: (
@@ -138,6 +171,6 @@ export const createEtlQuarantineStore = (db: Database, limits?: SourceLimits) =>
         orderBy: { itemId: 'desc' },
         take: page.limit + 1,
       });
-      return rows.map(itemView);
+      return itemViews(tx, cipher, rows);
     }),
 });

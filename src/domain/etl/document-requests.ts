@@ -168,6 +168,8 @@ export const quarantineViewSchema = z
     sourceId: sourceIdSchema,
     collectionId: collectionIdSchema,
     documentId: documentIdSchema,
+    /** The document's name in its source: a path, a row's key. */
+    key: z.string(),
     revision: z.int().optional(),
     stage: z.string(),
     reason: z.string(),
