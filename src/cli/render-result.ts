@@ -45,7 +45,7 @@ const PADDING = 3;
 
 /** What a row is about: these columns narrow and give way last, in this order. */
 const telling =
-  'name key model dataset version env state status verdict scope action reason kind active'.split(
+  'name key model dataset version env state status verdict scope action resource reason kind active'.split(
     ' ',
   );
 /** Telling columns are not made narrower than this: they give way instead. */
@@ -59,7 +59,10 @@ const cellOf = (value: unknown): string => {
 
 const isScalar = (value: unknown) => typeof value !== 'object' || value === null;
 
-/** Short lists, and objects that say something in words, read well without their JSON: `model churn`. */
+/** Objects that name something, and read well without their JSON: `model churn`. */
+const naming = new Set(['scope', 'resource', 'target', 'policy']);
+
+/** Short lists, and objects that name something, in words. */
 function wordsOf(value: object): string | undefined {
   const parts = Object.values(value);
   const words = parts.map(cellOf).join(' ');
@@ -70,8 +73,9 @@ function wordsOf(value: object): string | undefined {
 }
 
 /** The cell of a row, where a value is short enough for one: times to the second, four digits of a fraction. */
-function cellInRow(value: unknown): string | undefined {
-  if (typeof value === 'object' && value !== null) return wordsOf(value);
+function cellInRow(name: string, value: unknown): string | undefined {
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) || naming.has(name) ? wordsOf(value) : undefined;
   if (typeof value === 'number' && !Number.isInteger(value)) return rounded(value);
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d+Z$/.test(value))
     return `${value.slice(0, 19)}Z`;
@@ -130,7 +134,7 @@ function renderPage(items: Record<string, unknown>[], columns: number): string {
   if (items.length === 0) return 'none';
   const names = [...new Set(items.flatMap((item) => Object.keys(item)))];
   const candidates = names.flatMap((name) => {
-    const cells = name === 'links' ? [undefined] : items.map((item) => cellInRow(item[name]));
+    const cells = items.map((item) => cellInRow(name, item[name]));
     const widths = cells.map((cell) => cell?.length ?? 0);
     // A column without a value in any row tells nothing.
     if (cells.includes(undefined) || Math.max(...widths) === 0) return [];
@@ -141,7 +145,7 @@ function renderPage(items: Record<string, unknown>[], columns: number): string {
   const hidden = names.filter((name) => !shown.some((one) => one.name === name));
   const text = table(
     shown.map(({ name }) => name),
-    items.map((item) => shown.map(({ name }) => cellInRow(item[name]) ?? '')),
+    items.map((item) => shown.map(({ name }) => cellInRow(name, item[name]) ?? '')),
     shown.map(({ width }) => width + 2),
   );
   return hidden.length === 0 ? text : `${text}\n${wrapped(hidden, columns)}`;
