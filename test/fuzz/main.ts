@@ -9,6 +9,8 @@ import { freshStackEnv, startStack, type Stack, type StackEnv } from '../support
 // `npm run fuzz:api`: schemathesis against /openapi.json of a running installation (reliability.md §6, §14).
 
 const VERSION = '4.32.5';
+/** Exit code where nothing was tried. */
+const NOT_RUN = 77;
 /** Operations that take rights away from whoever calls. */
 const takingAway = ['api-keys.revoke', 'principals.set-roles'];
 
@@ -23,7 +25,7 @@ the cache folder.
   --only <regex>  operation ids that match alone
   --help          this text
 
-Exit code 0: no 5xx, no status or body that is not documented, no invalid input accepted.
+Exit code 0: no 5xx, no status or body that is not documented, no invalid input accepted. 77: nothing was tried.
 `;
 
 const { values } = parseArgs({
@@ -35,20 +37,21 @@ const { values } = parseArgs({
   },
 });
 
-/** Where schemathesis is; undefined where Python is not there. @throws where it cannot be installed */
-function installed(): string | undefined {
-  if (spawnSync('python3', ['--version']).status !== 0) return undefined;
+/** Where schemathesis is, or why it is nowhere. */
+function installed(): { program: string } | { missing: string } {
+  if (spawnSync('python3', ['--version']).status !== 0)
+    return { missing: 'python3 is not on this machine' };
   const folder = join(homedir(), '.cache', 'anneal', `schemathesis-${VERSION}`);
   const program = join(folder, 'bin', 'st');
-  if (existsSync(program)) return program;
+  if (existsSync(program)) return { program };
   const steps = [
     ['python3', '-m', 'venv', folder],
     [join(folder, 'bin', 'pip'), 'install', '--quiet', `schemathesis==${VERSION}`],
   ];
   for (const [command = '', ...args] of steps)
     if (spawnSync(command, args, { stdio: 'inherit' }).status !== 0)
-      throw new Error(`${command} ${args.join(' ')} failed`);
-  return program;
+      return { missing: `${command} ${args.join(' ')} failed` };
+  return { program };
 }
 
 /** The key of somebody who may do almost everything: what is refused is then refused for what it is. */
@@ -67,10 +70,10 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const program = installed();
-  if (program === undefined) {
-    process.stdout.write('NOT RUN: python3 is not on this machine\n');
-    return 1;
+  const found = installed();
+  if ('missing' in found) {
+    process.stdout.write(`NOT RUN: ${found.missing}\n`);
+    return NOT_RUN;
   }
   // Made-up keys by the hundred are what this is about, and not to be told so.
   const env: StackEnv = { ...(await freshStackEnv()) };
@@ -92,7 +95,7 @@ async function main(): Promise<number> {
       ...['--warnings', 'off'],
       ...only,
     ];
-    const child = spawn(program, args, { stdio: 'inherit' });
+    const child = spawn(found.program, args, { stdio: 'inherit' });
     return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
   } finally {
     await stack.close();

@@ -5,8 +5,8 @@ import { childEnv } from '../../src/config.js';
 import { createStageTimes } from './stage-times.js';
 import { jest, run, withServers } from './with-servers.js';
 
-// `npm test`: the checks, then every project, `e2e` beside the others. `npm test -- <args>`: jest alone with these arguments. One
-// Postgres and one Temporal server per run, started by the same code as `npm start`.
+// `npm test`: the checks, then every project but `drill` (`npm run drills`), `e2e` beside the others. `npm test -- <args>`: jest
+// alone with these arguments. One Postgres and one Temporal server per run, started by the same code as `npm start`.
 
 const serverless = ['unit', 'slow', 'replay'];
 
@@ -22,12 +22,12 @@ function needsNoServer(args: string[]): boolean {
   return names.length > 0 && names.every((name) => serverless.includes(name));
 }
 
-/** One file a core: Postgres and Temporal want theirs besides. */
-const manyAtOnce = Math.min(6, availableParallelism());
+/** A file waits for its servers half of the time, and they want cores too. */
+const manyAtOnce = Math.min(6, availableParallelism() + 1);
 
 /**
- * The tests of whole platforms, one file at a time: each starts a platform of its own and kills parts of it. Most of their
- * time is waiting, so they run beside everything else; what they print follows when both are done.
+ * The tests of whole platforms, one file at a time: each starts a platform of its own. Most of their time is waiting, so they
+ * run beside everything else; what they print follows when both are done.
  */
 async function withE2e(
   env: Record<string, string>,
@@ -36,11 +36,7 @@ async function withE2e(
   const folder = await mkdtemp(join(tmpdir(), 'anneal-e2e-'));
   const printed = await open(join(folder, 'printed'), 'w+');
   try {
-    // Drills take minutes and have a command of their own: `npm run drills`.
-    const args = [
-      ...['--selectProjects', 'e2e', '--runInBand'],
-      ...['--testPathIgnorePatterns', 'restore-drill', 'runbooks'],
-    ];
+    const args = ['--selectProjects', 'e2e', '--runInBand'];
     const codes = await Promise.all([beside(env), jest(args, env, printed.fd)]);
     return Math.max(...codes);
   } finally {

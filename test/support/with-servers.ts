@@ -36,7 +36,7 @@ export const jest = (
 ): Promise<number> =>
   run({
     command: process.execPath,
-    args: ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...args],
+    args: ['--import', 'tsx', '--no-warnings', 'node_modules/jest/bin/jest.js', ...args],
     env,
     output,
   });
