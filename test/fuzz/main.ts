@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { roles } from '../../src/domain/access/permissions.js';
@@ -80,6 +81,7 @@ async function main(): Promise<number> {
   for (const of of ['ADDRESS', 'KEY', 'TENANT', 'FAILURES'])
     env[`ANNEAL_RATE_${of}_PER_MINUTE`] = '0';
   const stack = await startStack(env);
+  const folder = await mkdtemp(join(tmpdir(), 'anneal-fuzz-'));
   try {
     const key = await keyOfEverything(stack);
     const only = values.only === undefined ? [] : ['--include-operation-id-regex', values.only];
@@ -95,10 +97,12 @@ async function main(): Promise<number> {
       ...['--warnings', 'off'],
       ...only,
     ];
-    const child = spawn(found.program, args, { stdio: 'inherit' });
+    // It keeps what it found beside where it runs.
+    const child = spawn(found.program, args, { stdio: 'inherit', cwd: folder });
     return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
   } finally {
     await stack.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
