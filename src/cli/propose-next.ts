@@ -52,7 +52,7 @@ const decide = step(pending, ({ id, subjectDigest, toAcknowledge }) => {
 const release = step(
   approved,
   ({ id, model, version, env }) =>
-    `releases create ${model} ${env} --file <the approved plan> --set version=${version} --set approvalId=${id} --wait`,
+    `releases create ${model} ${env} --file <plan.json> --set version=${version} --set approvalId=${id} --wait`,
 );
 const confirm = step(lifting, ({ id }) => `kill-switches confirm-lift ${id} --set reason='<why>'`);
 const lift = step(killed, ({ id }) => `kill-switches request-lift ${id} --set reason='<why>'`);
@@ -80,7 +80,7 @@ const steps: Record<string, readonly ((body: unknown) => string | undefined)[]> 
     step(
       evaluated,
       ({ id, model, version }) =>
-        `approvals request ${model} ${version} --file <plan.json> --set evaluationId=${id}`,
+        `approvals request ${model} ${version} --file <request.json> --set evaluationId=${id}`,
     ),
   ],
   'approvals.request': [decide],
