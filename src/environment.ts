@@ -97,8 +97,8 @@ export const environmentSchema = z.object({
   ANNEAL_RUNTIME_CHILD_COUNT: count(2, 1, 4).describe(
     'Child processes of the ONNX runtime per worker.',
   ),
-  ANNEAL_MAX_CACHED_WORKFLOWS_COUNT: count(500, 10, 10_000).describe(
-    'Workflows kept in memory per worker.',
+  ANNEAL_MAX_CACHED_WORKFLOWS_COUNT: count(500, 0, 10_000).describe(
+    'Workflows kept in memory per worker; with 0 every task replays its history.',
   ),
   ANNEAL_SHUTDOWN_GRACE_MS: count(15_000, 0, 600_000).describe(
     'How long running activities may finish after SIGTERM.',

@@ -25,6 +25,8 @@ export interface StackPlan {
   links: readonly LinkName[];
   /** Tenants besides `default`. */
   tenants?: readonly string[];
+  /** What the nth worker has besides, from 1. */
+  workerEnv?: (nth: number) => Record<string, string>;
 }
 
 interface Services {
@@ -226,7 +228,8 @@ export class ProductStack {
 
   #prepareNext(): void {
     this.#workers += 1;
-    const of = { args: [...this.workerArgs(), this.stateDir], env: this.#workerEnv };
+    const env = { ...this.#workerEnv, ...this.#plan.workerEnv?.(this.#workers) };
+    const of = { args: [...this.workerArgs(), this.stateDir], env };
     this.#nextWorker = this.#startQuickly(`worker-${this.#workers}`, this.#plan.entries.worker, of);
   }
 

@@ -178,11 +178,6 @@ describe('Postgres set back to an earlier point, Temporal untouched', () => {
     const lost = await askMany(4);
     await approve(people, approvalId);
     await people.approver.follow(`/v1/approvals/${approvalId}`, ['APPROVED'], 60_000);
-    const orphan = await startTraining(people, model, {
-      kind: 'gbt',
-      params: { trees: 800, depth: 6 },
-    });
-    await people.engineer.follow(`/v1/training-runs/${orphan}`, ['RUNNING'], 60_000);
     // What no checkpoint has witnessed is lost without a trace: the next one comes within a minute.
     const witness = createCheckpointFile(join(stack.stateDir, 'audit', 'checkpoints'));
     await eventually(
@@ -194,6 +189,12 @@ describe('Postgres set back to an earlier point, Temporal untouched', () => {
       },
       { timeoutMs: 90_000, everyMs: 500 },
     );
+    // Last, so that it is still under way when everything stops.
+    const orphan = await startTraining(people, model, {
+      kind: 'gbt',
+      params: { trees: 800, depth: 6 },
+    });
+    await people.engineer.follow(`/v1/training-runs/${orphan}`, ['RUNNING'], 60_000);
     // Running, it is not restored.
     const refused = await anneal('backup', 'restore', made.folder, '--in-place', '--replace');
     expect(refused).toMatchObject({ code: 1 });

@@ -18,7 +18,7 @@ let report: LifeReport | undefined;
 beforeAll(() => stack.start(), 240_000);
 afterAll(() => stack.close(), 60_000);
 
-test(`[F1, F3, F4, F5, F7, F9, F10, I1, I2, I3, I4, I5, I6, I7, I9, I10] ${KILLS} kills over a model's whole life lose no acknowledged request and repeat no effect`, async () => {
+test(`[F1, F2, F3, F4, F5, F7, F9, F10, I1, I2, I3, I4, I5, I6, I7, I9, I10] ${KILLS} kills over a model's whole life lose no acknowledged request and repeat no effect`, async () => {
   const of = { seed, kills: KILLS, requests: 300, callers: 5, thinkMs: 400, say };
   report = await runLife(stack, of);
   process.stdout.write(`${[...lines, '', printReport(report)].join('\n')}\n`);

@@ -37,6 +37,8 @@ export class LifeStack extends ProductStack {
         'worker-provider',
       ],
       tenants: [SECOND_TENANT],
+      // Half of the workers keep no workflow in memory: each of their tasks replays what another worker may have begun.
+      workerEnv: (nth) => (nth % 2 === 0 ? { ANNEAL_MAX_CACHED_WORKFLOWS_COUNT: '0' } : {}),
     });
   }
 

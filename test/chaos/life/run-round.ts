@@ -23,6 +23,8 @@ const BURST = 5;
 /** How long a stopped worker stays stopped: longer than any task of a run may take. */
 const STOPPED_MS = 6_000;
 const SILENT_MS = 4_000;
+/** An outage of Temporal that starts are not merely late for. */
+const OUTAGE_MS = 30_000;
 const POINT_MS = 15_000;
 
 const burst = ({ driver }: Round): Promise<void> => driver.call('burst', { size: BURST });
@@ -43,6 +45,24 @@ async function killApi(round: Round): Promise<void> {
   await round.stack.killApi();
   round.kills += 1;
   await round.stack.beginApi();
+}
+
+/** Temporal dies; it is back within seconds, or half of the times out of reach of everybody for longer. */
+async function loseTemporal(round: Round): Promise<void> {
+  const { stack, random } = round;
+  await atAnyTime(round);
+  if (stack.killTemporal()) round.kills += 1;
+  if (random.below(2) === 0) return;
+  round.where = `for ${OUTAGE_MS / 1_000} s`;
+  const proxy = stack.proxy();
+  const names = ['api-temporal', 'worker-temporal'] as const;
+  for (const name of names) await proxy.call('set', { name, fault: { blackhole: 'both' } });
+  await burst(round);
+  await pause(OUTAGE_MS);
+  for (const name of names) {
+    await proxy.call('set', { name, fault: {} });
+    await proxy.call('reset', { name });
+  }
 }
 
 /** The first process that comes by one of these points; the points take turns in the order of the seed. */
@@ -128,9 +148,7 @@ async function act(round: Round): Promise<void> {
       if (stack.killPostgresTree()) round.kills += 1;
       return undefined;
     case 'temporal':
-      await atAnyTime(round);
-      if (stack.killTemporal()) round.kills += 1;
-      return undefined;
+      return loseTemporal(round);
     case 'worker-point':
       return atPoint(round, workerPoints);
     case 'api-point':
