@@ -20,11 +20,11 @@ beforeEach(async () => {
   said = [];
 });
 afterEach(async () => {
-  for (const server of started.splice(0)) {
-    await server.stop();
-    if (server.location.relocated)
-      await rm(server.location.folder, { recursive: true, force: true });
-  }
+  const servers = started.splice(0);
+  // Two of them may have had the same folder: none is removed under a server.
+  for (const server of servers) await server.stop();
+  for (const { location } of servers)
+    if (location.relocated) await rm(location.folder, { recursive: true, force: true });
   await rm(clone, { recursive: true });
 });
 
