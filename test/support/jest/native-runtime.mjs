@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
 // Jest without a context and a module registry for each test file: what a file imports is loaded by Node, once a process, as
-// the product loads it. Three times as fast (docs/benchmarks.md), because a file no longer evaluates a thousand modules of its
+// the product loads it. The unit tests take a third of the time (docs/benchmarks.md), because a file no longer evaluates a thousand modules of its
 // own and no global is looked up through a context. The engine of the tests, its timeouts and hooks, stay jest's own. Files
 // that share a process share its modules: a test must leave no state behind in them, which is what the product's own modules
 // must not have anyway. Jest loads this file itself, so it is plain JavaScript.
