@@ -16,6 +16,11 @@ const pure = [
   "MemberExpression[object.name='Date'][property.name='now']",
   "MemberExpression[object.name='Math'][property.name='random']",
 ].map((s) => say(s, 'domain has no clock and no dice: take the value as an argument.'));
+// All runs of a worker share the modules of its bundle.
+const state = [
+  "Program > VariableDeclaration[kind='let']",
+  'Program > ExportNamedDeclaration > VariableDeclaration[kind="let"]',
+].map((s) => say(s, 'A module keeps no state: every run of a worker would share it.'));
 const lines = (max) => ['error', { max, skipBlankLines: true, skipComments: true }],
   syntax = (...s) => ({ 'no-restricted-syntax': ['error', noDefault, ...s] });
 const property = (object, name, message) => ({ object, property: name, message }),
@@ -87,10 +92,10 @@ export default defineConfig(
     },
   },
   { files: ['src/domain/digest.ts'], rules: { 'no-restricted-imports': 'off' } },
-  { files: ['src/domain/**/*.ts'], rules: syntax(...pure) },
+  { files: ['src/domain/**/*.ts'], rules: syntax(...pure, ...state) },
   {
     files: ['src/workflows/**/*.ts'],
-    rules: { 'max-lines': lines(250), ...syntax(failure, messages) },
+    rules: { 'max-lines': lines(250), ...syntax(failure, messages, ...state) },
   },
   { files: ['src/workflows/*/messages.ts'], rules: syntax() },
   {

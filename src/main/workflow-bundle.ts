@@ -14,15 +14,22 @@ export interface WorkflowBundles<B> {
 }
 
 /**
- * Bundles the workflows. A Node built-in in workflow code is reported as one sentence with the import that brings it.
+ * Bundles the workflows. Their modules are evaluated once a worker and shared, frozen, by all its runs: evaluating them for each
+ * run, as the engine does else, costs it 20 ms and 4 MB (docs/benchmarks.md). So no module of `workflows` or `domain` keeps state
+ * (eslint.config.js). A Node built-in in workflow code is reported as one sentence with the import that brings it.
  */
-async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: string }> {
+async function bundle(
+  entry: string,
+  plugins: BundlerPlugin[],
+  isShared = true,
+): Promise<{ code: string }> {
   const problems: string[] = [];
   const note = (_level: string, message: string) => problems.push(message);
   try {
     const { code } = await bundleWorkflowCode({
       workflowsPath: pathOf(entry),
       workflowInterceptorModules: [pathOf('interceptors')],
+      preloadModules: isShared ? [pathOf(entry)] : [],
       plugins,
       logger: {
         log: note,
@@ -46,12 +53,12 @@ async function bundle(entry: string, plugins: BundlerPlugin[]): Promise<{ code: 
   }
 }
 
-/** The bundle of all workflows, with tracing. */
-export const buildWorkflowBundle = (): Promise<{ code: string }> =>
-  bundle('index', [createSilentPlugin()]);
+/** The bundle of all workflows, with tracing. @param isShared false: modules are evaluated for each run, to measure what that costs */
+export const buildWorkflowBundle = (isShared = true): Promise<{ code: string }> =>
+  bundle('index', [createSilentPlugin()], isShared);
 
-// The engine evaluates every module of a bundle anew for each run. An inference is little work: with the schemas of all
-// capabilities and the tracing SDK in its bundle, evaluating them costs more than the inference.
+// The engine evaluates the modules of interceptors anew for each run. An inference is little work: with the tracing SDK in its
+// bundle, that would cost more than the inference.
 const buildInferenceBundle = (): Promise<{ code: string }> => bundle('inference/index', []);
 
 const besideOf = (path: string): string => path.replace(/(\.js)?$/, '.inference.js');

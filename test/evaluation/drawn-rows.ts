@@ -1,3 +1,4 @@
+import { createBinomialSampler } from '../../src/domain/evaluation/binomial-sampler.js';
 import { percentileInterval } from '../../src/domain/evaluation/bootstrap.js';
 import { criterionSchema, judgeCriterion } from '../../src/domain/evaluation/criteria.js';
 import { measureFairness } from '../../src/domain/evaluation/fairness.js';
@@ -13,7 +14,10 @@ interface GroupSpec {
 /** The least a group may have to be measured at all. */
 export const SMALL = { rows: 1, positives: 1, negatives: 1 };
 
-/** Rows of groups that are selected at random at their rates, with half positives. */
+/**
+ * Rows of groups that are selected at random at their rates, with half positives. Drawn is how many of a stratum are
+ * selected, not each row: measures ask for no more, and a row a draw is most of the time of a simulation.
+ */
 export function drawRows(random: Random, groups: GroupSpec[]): FairnessRows {
   const all = groups.reduce((sum, { n }) => sum + n, 0);
   const labels = new Uint8Array(all);
@@ -21,11 +25,11 @@ export function drawRows(random: Random, groups: GroupSpec[]): FairnessRows {
   const codes = new Uint16Array(all);
   let row = 0;
   for (const [code, { n, rate }] of groups.entries()) {
-    const below = rate * 2 ** 32;
     codes.fill(code, row, row + n);
-    for (let i = 0; i < n; i++, row++) {
-      labels[row] = i & 1;
-      selected[row] = random.uint32() < below ? 1 : 0;
+    for (const [label, rows] of [Math.ceil(n / 2), Math.floor(n / 2)].entries()) {
+      labels.fill(label, row, row + rows);
+      selected.fill(1, row, row + createBinomialSampler(rows, rate)(random));
+      row += rows;
     }
   }
   return {

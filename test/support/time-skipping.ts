@@ -31,13 +31,23 @@ export function describeSkippingTime(title: string, tests: () => void): void {
   describe.skip(`${title} [skipped: ${reason}]`, tests);
 }
 
+/** The SDK gives the server 5 s to start; on a busy machine Java needs longer now and then. */
+async function startServer(path: string, tries = 5): Promise<TestWorkflowEnvironment> {
+  try {
+    return await TestWorkflowEnvironment.createTimeSkipping({
+      server: { executable: { type: 'existing-path', path } },
+    });
+  } catch (error) {
+    if (tries <= 1) throw error;
+    return startServer(path, tries - 1);
+  }
+}
+
 /** Starts the server and a worker with these activities. The search attributes come first: an upsert hangs without. */
 export async function startSkippingServer(activities: object): Promise<SkippingServer> {
   const bundle = process.env['ANNEAL_WORKFLOW_BUNDLE'];
   if (serverPath === undefined || bundle === undefined) throw new Error('run through `npm test`');
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: serverPath } },
-  });
+  const env = await startServer(serverPath);
   await env.connection.operatorService.addSearchAttributes({
     namespace: env.namespace ?? 'default',
     searchAttributes: Object.fromEntries(

@@ -1,3 +1,4 @@
+import { eventually } from '../support/eventually.js';
 import type { CheckpointFiles } from '../../src/activities/training/index.js';
 import type { TrainingResult } from '../../src/domain/training/contract.js';
 import { RunHarness } from './run-harness.js';
@@ -162,9 +163,12 @@ test('a damaged checkpoint is dropped and the one before it used', async () => {
       saveCheckpoint: async (checkpoint) => {
         if (broken || checkpoint.step < 40) return files.saveCheckpoint(checkpoint);
         broken = true;
-        const [last] = await rig.world.runs.listCheckpoints(rig.tenant, runId);
-        if (last === undefined) throw new Error('there is no checkpoint yet');
-        const name = `checkpoint-${last.step}.json`;
+        // A checkpoint counts once the metrics of its steps are written, which another loop does.
+        await eventually(async () => {
+          const [last] = await rig.world.runs.listCheckpoints(rig.tenant, runId);
+          expect(last?.step).toBe(30);
+        });
+        const name = 'checkpoint-30.json';
         const body = (async function* () {
           yield Buffer.from('{"state":');
         })();
