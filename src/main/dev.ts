@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { childEnv, loadConfig, type Config } from '../config.js';
+import { obtainWorkflowBundles } from './bundle-cache.js';
 import { bootstrapInstallation } from './bootstrap-installation.js';
 import { supervise } from './child-processes.js';
 import { endLeftBehindProcesses, writeProcesses } from './dev-processes.js';
@@ -9,7 +10,6 @@ import { keepServer, type Keep } from './keep-server.js';
 import { projectFolder } from './project-folder.js';
 import { keepShippingWal } from './ship-wal.js';
 import { runTour, tourWasRun } from './tour.js';
-import { writeWorkflowBundles } from './workflow-bundle.js';
 
 // `npm start`: the whole platform on this machine, its state in one folder.
 
@@ -76,12 +76,10 @@ const keeper =
 /** Databases, engine and bundle side by side; then migrations have run and search attributes are usable. */
 async function startServices(config: Config) {
   const keep = keeper(config);
-  const [postgres, temporal] = await Promise.all([
+  const [postgres, temporal, bundle] = await Promise.all([
     step('Postgres, roles, migrations', () => startDevPostgres(config, say, keep)),
     step('Temporal server, search attributes', () => startDevTemporal(config, say, keep)),
-    step('workflow bundles', () =>
-      writeWorkflowBundles(join(config.stateDir, 'workflow-bundle.js')),
-    ),
+    step('workflow bundles', () => obtainWorkflowBundles(config.stateDir, config.cacheDir)),
   ]);
   const { stateDir, backupDir } = config;
   if (backupDir !== undefined) {
@@ -90,11 +88,11 @@ async function startServices(config: Config) {
     // Before the database in the list, so that it is stopped after it: the last segment comes with its end.
     running.unshift({ name: 'WAL archive', pid: () => undefined, stop: shipping.stop });
   }
-  return { postgres, temporal };
+  return { postgres, temporal, bundle };
 }
 
 async function startProcesses(config: Config, services: Awaited<ReturnType<typeof startServices>>) {
-  const { postgres, temporal } = services;
+  const { postgres, temporal, bundle } = services;
   const env = childEnv({
     ANNEAL_STATE_DIR: config.stateDir,
     ANNEAL_API_DATABASE_URL: postgres.urls.api,
@@ -103,7 +101,7 @@ async function startProcesses(config: Config, services: Awaited<ReturnType<typeo
     // One's own folders are near at hand; the tour keeps its documents in the state folder.
     ANNEAL_SOURCE_FOLDERS:
       config.etl.sourceFolders.join(',') || `${projectFolder('.')},${config.stateDir}`,
-    ANNEAL_WORKFLOW_BUNDLE: join(config.stateDir, 'workflow-bundle.js'),
+    ANNEAL_WORKFLOW_BUNDLE: bundle,
     TEMPORAL_ADDRESS: temporal.address,
   });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';

@@ -6,7 +6,7 @@ import { loadConfig } from '../../src/config.js';
 import { bootstrapInstallation, policySeeds } from '../../src/main/bootstrap-installation.js';
 import { startDevPostgres, startDevTemporal } from '../../src/main/dev-services.js';
 import { keepServer, type Keep } from '../../src/main/keep-server.js';
-import { writeWorkflowBundles } from '../../src/main/workflow-bundle.js';
+import { obtainWorkflowBundles } from '../../src/main/bundle-cache.js';
 import type { FromChild } from './messages.js';
 
 // Postgres and Temporal as `npm start` keeps them: whoever kills one finds it back on the same files. Arguments name
@@ -67,11 +67,10 @@ async function addTenants(
 }
 
 const config = loadConfig();
-const bundle = join(config.stateDir, 'workflow-bundle.js');
-const [postgres, temporal] = await Promise.all([
+const [postgres, temporal, bundle] = await Promise.all([
   startDevPostgres(config, say, keep),
   startDevTemporal(config, say, keep),
-  writeWorkflowBundles(bundle),
+  obtainWorkflowBundles(config.stateDir, config.cacheDir),
 ]);
 await bootstrapInstallation(config, postgres.urls);
 const adminKeys = await addTenants(process.argv.slice(2), postgres.urls.api);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { childEnv } from '../../src/config.js';
+import { childEnv, loadConfig } from '../../src/config.js';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -45,9 +45,9 @@ export const jest = (
 export async function withServers(
   work: (env: Record<string, string>) => Promise<number>,
 ): Promise<number> {
-  // The SDK and its bundler take seconds to load: the quick loop does without them.
-  const [{ writeWorkflowBundles }, { startTestServers }] = await Promise.all([
-    import('../../src/main/workflow-bundle.js'),
+  // The SDK takes seconds to load: the quick loop does without it.
+  const [{ obtainWorkflowBundles }, { startTestServers }] = await Promise.all([
+    import('../../src/main/bundle-cache.js'),
     import('./servers/test-servers.js'),
   ]);
   const folder = await mkdtemp(join(tmpdir(), 'anneal-test-'));
@@ -55,9 +55,8 @@ export async function withServers(
   await chmod(folder, 0o755);
   const servers = await startTestServers({ stateDir: folder, log: (line) => console.log(line) });
   try {
-    const bundlePath = join(folder, 'workflow-bundle.js');
-    await writeWorkflowBundles(bundlePath);
-    return await work(childEnv({ ...servers.env, ANNEAL_WORKFLOW_BUNDLE: bundlePath }));
+    const bundle = await obtainWorkflowBundles(folder, loadConfig().cacheDir);
+    return await work(childEnv({ ...servers.env, ANNEAL_WORKFLOW_BUNDLE: bundle }));
   } finally {
     await servers.stop();
     await rm(folder, { recursive: true, force: true });
