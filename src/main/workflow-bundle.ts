@@ -15,7 +15,7 @@ export interface WorkflowBundles<B> {
 
 /**
  * Bundles the workflows. Their modules are evaluated once a worker and shared, frozen, by all its runs: evaluating them for each
- * run, as the engine does else, costs it 20 ms and 4 MB (docs/benchmarks.md). So no module of `workflows` or `domain` keeps state
+ * run, as the engine does else, costs it 17 ms and 1.6 MB (docs/benchmarks.md). So no module of `workflows` or `domain` keeps state
  * (eslint.config.js). A Node built-in in workflow code is reported as one sentence with the import that brings it.
  */
 async function bundle(

@@ -9,27 +9,30 @@ interface GroupSpec {
   name: string;
   n: number;
   rate: number;
+  /** Draws how many of a stratum are selected, not each row: of a large group that is most of the time of a simulation. */
+  byCount?: boolean;
 }
 
 /** The least a group may have to be measured at all. */
 export const SMALL = { rows: 1, positives: 1, negatives: 1 };
 
-/**
- * Rows of groups that are selected at random at their rates, with half positives. Drawn is how many of a stratum are
- * selected, not each row: measures ask for no more, and a row a draw is most of the time of a simulation.
- */
+/** Rows of groups that are selected at random at their rates, with half positives. */
 export function drawRows(random: Random, groups: GroupSpec[]): FairnessRows {
   const all = groups.reduce((sum, { n }) => sum + n, 0);
   const labels = new Uint8Array(all);
   const selected = new Uint8Array(all);
   const codes = new Uint16Array(all);
   let row = 0;
-  for (const [code, { n, rate }] of groups.entries()) {
+  for (const [code, { n, rate, byCount = false }] of groups.entries()) {
     codes.fill(code, row, row + n);
-    for (const [label, rows] of [Math.ceil(n / 2), Math.floor(n / 2)].entries()) {
+    const negatives = Math.ceil(n / 2);
+    const below = rate * 2 ** 32;
+    for (const [label, rows] of [negatives, n - negatives].entries()) {
       labels.fill(label, row, row + rows);
-      selected.fill(1, row, row + createBinomialSampler(rows, rate)(random));
-      row += rows;
+      const end = row + rows;
+      if (byCount) selected.fill(1, row, row + createBinomialSampler(rows, rate)(random));
+      else for (let at = row; at < end; at++) selected[at] = random.uint32() < below ? 1 : 0;
+      row = end;
     }
   }
   return {

@@ -73,7 +73,7 @@ describe('why a group needs 200 rows, 10,000 runs each', () => {
       for (let run = 0; run < 10_000; run++) {
         const rows = drawRows(random, [
           { name: 'small', n, rate: 0.3 },
-          { name: 'large', n: 10_000, rate: 0.3 },
+          { name: 'large', n: 10_000, rate: 0.3, byCount: true },
         ]);
         const { measures } = measureFairness(
           { ...rows, minimum: SMALL },
