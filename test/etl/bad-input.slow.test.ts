@@ -1,6 +1,7 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createParser } from '../../src/adapters/parsing/create-parser.js';
 import { startChild } from '../../src/adapters/processes/start-child.js';
 import { textGate } from '../../src/domain/etl/gates.js';
@@ -236,4 +237,18 @@ test('a child gets an empty environment', async () => {
   });
   await parser.parse(ordinary(1), never);
   expect(env).toEqual({});
+});
+
+test('what a killed process has left of documents goes when the next one starts', async () => {
+  const { pid: dead } = spawnSync('true');
+  const folderOf = (pid: number) => join(spoolParent, `anneal-parse-${pid}-x1`);
+  for (const pid of [dead, process.ppid]) {
+    await mkdir(folderOf(pid));
+    await writeFile(join(folderOf(pid), '1.in'), 'a document');
+  }
+  parser = await createParser({ spoolParent, startChild });
+  const names = await readdir(spoolParent);
+  expect(names).not.toContain(basename(folderOf(dead)));
+  expect(names).toContain(basename(folderOf(process.ppid)));
+  await rm(folderOf(process.ppid), { recursive: true });
 });

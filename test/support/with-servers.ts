@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { childEnv, loadConfig } from '../../src/config.js';
+import type { TestServers } from './servers/test-servers.js';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -53,12 +54,13 @@ export async function withServers(
   const folder = await mkdtemp(join(tmpdir(), 'anneal-test-'));
   // Started by root, Postgres runs as another account and has to search this folder.
   await chmod(folder, 0o755);
-  const servers = await startTestServers({ stateDir: folder, log: (line) => console.log(line) });
+  let servers: TestServers | undefined;
   try {
+    servers = await startTestServers({ stateDir: folder, log: (line) => console.log(line) });
     const bundle = await obtainWorkflowBundles(folder, loadConfig().cacheDir);
     return await work(childEnv({ ...servers.env, ANNEAL_WORKFLOW_BUNDLE: bundle }));
   } finally {
-    await servers.stop();
+    await servers?.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ import {
   type Parser,
 } from '../../domain/etl/parser.js';
 import type { ChildOutcome, ParserTask } from './child-protocol.js';
+import { openSpool } from './open-spool.js';
 import { ParserSlot, type KillCause, type TaskEnd } from './parser-slot.js';
 
 /** Entry of the parsers' child process, for the injected `startChild`. */
@@ -342,7 +343,7 @@ class ParserPool {
 
 /** Starts the children and opens the spool. `close` ends the children and removes the spool. */
 export async function createParser(options: ParserOptions): Promise<Parser> {
-  const spool = await mkdtemp(join(options.spoolParent ?? tmpdir(), 'anneal-parse-'));
+  const spool = await openSpool(options.spoolParent ?? tmpdir());
   const pool = new ParserPool(options, spool);
   return {
     parse: (documents, signal) => pool.parse(documents, signal),

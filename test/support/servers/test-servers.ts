@@ -54,8 +54,26 @@ export async function startTestServers(options: {
   log: (line: string) => void;
 }): Promise<TestServers> {
   const { stateDir, log } = options;
-  const config = loadConfig();
   const { server, passwords } = await startPostgres(stateDir, log);
+  try {
+    return await startBeside({ server, passwords, stateDir, log });
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** Temporal and what there is besides, next to a running Postgres. */
+async function startBeside({
+  server,
+  passwords,
+  stateDir,
+  log,
+}: Awaited<ReturnType<typeof startPostgres>> & {
+  stateDir: string;
+  log: (line: string) => void;
+}): Promise<TestServers> {
+  const config = loadConfig();
   const found = await findTemporal({
     env: childEnv(),
     cacheDir: config.cacheDir,
