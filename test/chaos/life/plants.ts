@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvidenceSetup } from './evidence.js';
@@ -57,21 +58,15 @@ const lostAcknowledgement = async (copy: Copy): Promise<EvidenceSetup> => {
   return { ...copy.setup, driverLog };
 };
 
-/** The provider was paid for a text twice, and nothing had failed in between. */
+const textOfThePlant = createHash('sha256').update('a text of the plant').digest('hex');
+
+/** The provider was paid for a text twice, and nothing had failed in between: both an hour after the last fault. */
 const doubleCharge = async (copy: Copy): Promise<EvidenceSetup> => {
   const ledgerFile = rewritten(copy, copy.setup.ledgerFile, (text) => {
-    const asked = new Set(
-      readFileSync(copy.setup.driverLog, 'utf8')
-        .split('\n')
-        .filter((line) => line.includes('"question"'))
-        .map((line) => (JSON.parse(line) as { digest: string }).digest),
-    );
-    const lines = text.split('\n').slice(0, -1);
-    const paid = lines.findLast((line) =>
-      (JSON.parse(line) as { inputs: string[] }).inputs.some((digest) => !asked.has(digest)),
-    );
-    const at = new Date(Date.now() + 3_600_000).toISOString();
-    return `${text}${JSON.stringify({ ...(JSON.parse(paid ?? '{}') as object), at })}\n`;
+    const paid = text.split('\n').findLast((line) => line.includes('"inputs"')) ?? '{}';
+    const of = { ...(JSON.parse(paid) as object), inputs: [textOfThePlant] };
+    const again = [3_600_000, 3_660_000].map((ms) => new Date(Date.now() + ms).toISOString());
+    return text + again.map((at) => `${JSON.stringify({ ...of, at })}\n`).join('');
   });
   return { ...copy.setup, ledgerFile };
 };
