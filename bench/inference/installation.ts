@@ -15,6 +15,7 @@ import { modelContractDigest } from '../../src/domain/registry/contract-digest.j
 import { createPredictor } from '../../src/domain/training/trained-model.js';
 import { bootstrapInstallation } from '../../src/main/bootstrap-installation.js';
 import { startDevPostgres, startDevTemporal } from '../../src/main/dev-services.js';
+import { projectFolder } from '../../src/main/project-folder.js';
 import { tableOf, trainModel, trainerSpec } from '../../test/support/train-model.js';
 import { seededFields, seededRows } from '../../test/training/seeded-rows.js';
 
@@ -45,12 +46,12 @@ const freePort = (): Promise<number> =>
 
 const say = (line: string): void => void process.stdout.write(`  ${line}\n`);
 
-/** Starts a TypeScript entry and waits for its first message. */
+/** Starts an entry, TypeScript or compiled, and waits for its first message. */
 async function start(entry: string, env: Record<string, string>): Promise<ChildProcess> {
   const path = fileURLToPath(new URL(entry, import.meta.url));
   const child = fork(path, [], {
     env,
-    execArgv: ['--import', 'tsx'],
+    execArgv: entry.endsWith('.ts') ? ['--import', 'tsx'] : ['--enable-source-maps'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const died = once(child, 'exit').then(() => Promise.reject(new Error(`${entry} ended early`)));
@@ -156,12 +157,14 @@ async function issueKey(api: string, adminKey: string): Promise<string> {
 }
 
 /**
- * One Temporal server, one Postgres, our API and worker, the baseline's API and worker. `settings` is what our processes are
- * told besides.
+ * One Temporal server, one Postgres, our API and worker, the baseline's API and worker.
+ * @param of.settings what our processes are told besides
+ * @param of.alone no baseline, and ours compiled, as a container runs them: after `npm run build`
  */
 export async function startInstallation(
-  settings: Record<string, string> = {},
+  of: { settings?: Record<string, string>; alone?: boolean } = {},
 ): Promise<Installation> {
+  const { settings = {}, alone = false } = of;
   const stateDir = await mkdtemp(join(tmpdir(), 'anneal-bench-'));
   await chmod(stateDir, 0o755);
   const ports = await Promise.all(Array.from({ length: 8 }, freePort));
@@ -192,16 +195,18 @@ export async function startInstallation(
     ANNEAL_WORKER_DATABASE_URL: postgres.urls.worker,
     ANNEAL_RELAY_DATABASE_URL: postgres.urls.relay,
     ANNEAL_WORKER_ROLES: 'orchestration,inference',
+    ...(alone ? { ANNEAL_WORKFLOW_BUNDLE: projectFolder('dist/workflow-bundle.js') } : {}),
     ...settings,
   };
   const bare = childEnv({ BARE_ADDRESS: temporal.address, BARE_PORT: String(barePort) });
+  const entryOf = (name: string): string =>
+    alone ? `../../dist/main/${name}.js` : `../../src/main/${name}.ts`;
   const [ourApi, ourWorker, bareApi, bareWorker] = await Promise.all([
-    start('../../src/main/api.ts', ours),
-    start('../../src/main/worker.ts', ours),
-    start('./bare-api.ts', bare),
-    start('./bare-worker.ts', bare),
+    start(entryOf('api'), ours),
+    start(entryOf('worker'), ours),
+    ...(alone ? [] : [start('./bare-api.ts', bare), start('./bare-worker.ts', bare)]),
   ]);
-  const children = [ourApi, ourWorker, bareApi, bareWorker];
+  const children = [ourApi, ourWorker, bareApi, bareWorker].filter((child) => child !== undefined);
   const shared = { temporal: temporal.server?.pid ?? 0, postgres: postgres.server.pid };
   const api = `http://127.0.0.1:${apiPort}`;
   return {
@@ -213,7 +218,7 @@ export async function startInstallation(
     adminUrl,
     processes: {
       ours: { ...shared, api: ourApi.pid ?? 0, worker: ourWorker.pid ?? 0 },
-      baseline: { ...shared, api: bareApi.pid ?? 0, worker: bareWorker.pid ?? 0 },
+      baseline: { ...shared, api: bareApi?.pid ?? 0, worker: bareWorker?.pid ?? 0 },
     },
     stop: async () => {
       await Promise.all(children.map(stop));

@@ -17,9 +17,9 @@ import {
 import { quantile } from '../inference/load.js';
 import type { LoadOrder, LoadResult, Outcome, Shot } from './load-order.js';
 
-// `npm run bench:overload`: what an API of its own process does when twice as much is asked as it can answer (reliability.md
-// §7, §14): capacity in closed loops, then an open loop at twice that from a process of its own, with a kill switch in the
-// middle.
+// `npm run bench:overload`: what an API of its own process, compiled as in a container, does when twice as much is asked as it
+// can answer (reliability.md §7, §14): capacity in closed loops, then an open loop at twice that from a process of its own, with
+// a kill switch in the middle.
 
 const { values: options } = parseArgs({
   options: {
@@ -285,11 +285,13 @@ async function main(): Promise<void> {
     ['ADDRESS', 'KEY', 'TENANT', 'FAILURES'].map((of) => [`ANNEAL_RATE_${of}_PER_MINUTE`, '0']),
   );
   // What is measured is the limit of the process, not those of its callers.
-  const installation = await startInstallation({
+  const settings = {
     ...off,
     ANNEAL_API_CONNECTION_COUNT: '20000',
     ANNEAL_API_ADDRESS_CONNECTION_COUNT: '20000',
-  });
+  };
+  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  const installation = await startInstallation({ settings, alone: true });
   try {
     await report(await measure(installation));
   } finally {
