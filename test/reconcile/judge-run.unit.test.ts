@@ -64,13 +64,13 @@ describe('a run and its work', () => {
       'ENDED_EARLY HELD',
     ],
     [
-      'whose run goes on five minutes after its end',
-      { work: work({ settledMs: NOW - 300_000 }), run: run('RUNNING') },
+      'whose run goes on two minutes after its end',
+      { work: work({ settledMs: NOW - 120_000 }), run: run('RUNNING') },
       'LINGERING_RUN STOPPED',
     ],
     [
       'whose run is about to end',
-      { work: work({ settledMs: NOW - 299_000 }), run: run('RUNNING') },
+      { work: work({ settledMs: NOW - 119_000 }), run: run('RUNNING') },
       undefined,
     ],
     ['that nothing asked for', { run: run('RUNNING') }, 'ORPHANED_RUN STOPPED'],

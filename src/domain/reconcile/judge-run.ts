@@ -37,11 +37,8 @@ export interface Judgement {
 const MAX_RESTARTS = 3;
 /** The clocks of Postgres and Temporal agree within this. */
 export const CLOCK_SKEW_MS = 5_000;
-/**
- * A run settles its work and then ends. Where the answer of its last step was lost it tries that again, after pauses of up to a
- * minute, and may meet a second outage; one that is there so long after has lost its way.
- */
-const LINGER_MS = 300_000;
+/** A run settles its work and then ends; one that is there so long after has lost its way. */
+const LINGER_MS = 120_000;
 
 /** A run that nobody authorised refuses itself within this. */
 const REFUSAL_MS = 30_000;
