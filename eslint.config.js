@@ -97,7 +97,7 @@ export default defineConfig(
     files: ['src/workflows/**/*.ts'],
     rules: { 'max-lines': lines(250), ...syntax(failure, messages, ...state) },
   },
-  { files: ['src/workflows/*/messages.ts'], rules: syntax() },
+  { files: ['src/workflows/*/messages.ts'], rules: syntax(...state) },
   {
     files: ['src/{cli,main}/**/*.ts', 'test/support/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-console': 'off' },

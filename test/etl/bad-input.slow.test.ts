@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createParser } from '../../src/adapters/parsing/create-parser.js';
 import { startChild } from '../../src/adapters/processes/start-child.js';
@@ -241,7 +241,7 @@ test('a child gets an empty environment', async () => {
 
 test('what a killed process has left of documents goes when the next one starts', async () => {
   const { pid: dead } = spawnSync('true');
-  const folderOf = (pid: number) => join(spoolParent, `anneal-parse-${pid}-x1`);
+  const folderOf = (pid: number) => join(spoolParent, `anneal-parse-${hostname()}-${pid}-x1`);
   for (const pid of [dead, process.ppid]) {
     await mkdir(folderOf(pid));
     await writeFile(join(folderOf(pid), '1.in'), 'a document');

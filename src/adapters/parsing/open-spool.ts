@@ -1,7 +1,6 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-
-const PREFIX = 'anneal-parse-';
 
 function isAlive(pid: number): boolean {
   try {
@@ -15,14 +14,17 @@ function isAlive(pid: number): boolean {
 
 /**
  * A folder in `parent` for documents on their way to a parser, which nobody else may read. Those of processes that were killed
- * go first: what lies in them may be personal data.
+ * go first: what lies in them may be personal data. Process ids say something on one host alone, and containers that share a
+ * folder are several: the name begins with the host's.
  */
 export async function openSpool(parent: string): Promise<string> {
+  const prefix = `anneal-parse-${hostname()}-`;
   for (const name of await readdir(parent)) {
-    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (!name.startsWith(prefix)) continue;
+    const pid = /^(\d+)-/.exec(name.slice(prefix.length))?.[1];
     if (pid !== undefined && !isAlive(Number(pid)))
       // Where it is another account's, that account has to.
       await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
   }
-  return mkdtemp(join(parent, `${PREFIX}${process.pid}-`));
+  return mkdtemp(join(parent, `${prefix}${process.pid}-`));
 }
