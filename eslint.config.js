@@ -20,7 +20,16 @@ const pure = [
 const state = [
   "Program > VariableDeclaration[kind='let']",
   'Program > ExportNamedDeclaration > VariableDeclaration[kind="let"]',
-].map((s) => say(s, 'A module keeps no state: every run of a worker would share it.'));
+  ...['Program', 'Program > ExportNamedDeclaration'].map(
+    (at) =>
+      `${at} > VariableDeclaration > VariableDeclarator[init.callee.name=/^(Weak)?(Map|Set)$/]:not([id.typeAnnotation.typeAnnotation.typeName.name=/^Readonly/])`,
+  ),
+].map((s) =>
+  say(
+    s,
+    'A module keeps no state (`let`, a Map or Set that is not Readonly): every run of a worker would share it.',
+  ),
+);
 const lines = (max) => ['error', { max, skipBlankLines: true, skipComments: true }],
   syntax = (...s) => ({ 'no-restricted-syntax': ['error', noDefault, ...s] });
 const property = (object, name, message) => ({ object, property: name, message }),

@@ -98,7 +98,7 @@ export const environmentSchema = z.object({
     'Child processes of the ONNX runtime per worker.',
   ),
   ANNEAL_MAX_CACHED_WORKFLOWS_COUNT: count(500, 0, 10_000).describe(
-    'Workflows kept in memory per worker; with 0 every task replays its history.',
+    'Workflows kept in memory per worker; with 0 every task replays its history. The worker of inferences keeps at least 40.',
   ),
   ANNEAL_SHUTDOWN_GRACE_MS: count(15_000, 0, 600_000).describe(
     'How long running activities may finish after SIGTERM.',

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { PlatformError } from '../domain/errors.js';
+import { isPrototypeKey } from '../domain/prototype-key.js';
 
 /** Query parameters of one request, at most. */
 const MAX_PARAMETERS = 1_000;
@@ -40,9 +41,12 @@ export const isStorable = (text: string): boolean => !text.includes('\0') && tex
 function assertQuery(query: Record<string, unknown>, url: string): void {
   if (url.split('&').length > MAX_PARAMETERS)
     throw refused('/query', 'too_many', `there are more than ${MAX_PARAMETERS} parameters`);
-  for (const [name, value] of Object.entries(query))
+  for (const [name, value] of Object.entries(query)) {
+    if (isPrototypeKey(name))
+      throw refused(`/query/${name}`, 'forbidden_key', 'this key is never part of a request');
     if (!isStorable(name) || ![value].flat().map(String).every(isStorable))
       throw refused(`/query/${name.replaceAll('\0', '')}`, 'invalid_text', 'it holds no text');
+  }
 }
 
 /**

@@ -15,9 +15,7 @@ export function parseUploadOptions<T>(schema: z.ZodType<T>, text: string): T {
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const errors = fieldErrors(parsed.error, ['options']);
-  throw new PlatformError(
-    'INVALID_REQUEST',
-    `${errors.length} field(s) of the request are wrong.`,
-    { errors },
-  );
+  throw new PlatformError('INVALID_REQUEST', `Wrong fields of the request: ${errors.length}.`, {
+    errors,
+  });
 }

@@ -1,5 +1,6 @@
 import { raw, type Request, type Response } from 'express';
 import { PlatformError, type FieldError } from '../domain/errors.js';
+import { isPrototypeKey } from '../domain/prototype-key.js';
 import { isStorable } from './guard-request.js';
 import { pointerOf } from './problem.js';
 
@@ -7,8 +8,6 @@ import { pointerOf } from './problem.js';
 const MAX_DEPTH = 32;
 /** Faults that are named; a body of nothing else names enough with these. */
 const MAX_FAULTS = 20;
-
-const prototypeKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** What a body may take. */
 export interface BodyLimits {
@@ -61,7 +60,7 @@ function faultsOf(json: unknown): FieldError[] {
     }
     for (const [name, child] of Object.entries(value)) {
       const at = [...path, Array.isArray(value) ? Number(name) : name];
-      if (prototypeKeys.has(name) && !Array.isArray(value))
+      if (isPrototypeKey(name) && !Array.isArray(value))
         add(at, 'forbidden_key', 'this key is never part of a request');
       else if (!isStorable(name)) add(path, 'invalid_text', 'a key is no text');
       else open.push({ value: child, path: at });

@@ -142,11 +142,9 @@ async function parseRequest(
     ...(body === undefined || body.success ? [] : fieldErrors(body.error)),
   ];
   if (errors.length > 0) {
-    throw new PlatformError(
-      'INVALID_REQUEST',
-      `${errors.length} field(s) of the request are wrong.`,
-      { errors },
-    );
+    throw new PlatformError('INVALID_REQUEST', `Wrong fields of the request: ${errors.length}.`, {
+      errors,
+    });
   }
   return { params: params.data, query: query?.data ?? {}, body: body?.data, content: raw };
 }

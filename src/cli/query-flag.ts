@@ -7,6 +7,12 @@ const reserved = new Set(
 /** True for the options that a command has of its own, whatever its parameters are. */
 export const isReserved = (name: string): boolean => reserved.has(name);
 
-/** The option, without dashes, that carries a query parameter: `query-<name>` where the plain name is taken. */
-export const queryFlag = ({ pathParameters }: CliOperation, name: string): string =>
-  isReserved(name) || pathParameters.some((one) => one.name === name) ? `query-${name}` : name;
+/**
+ * The option, without dashes, that carries a query parameter: `subject-token` for `subjectToken`, `query-<name>` where the
+ * plain name is taken.
+ */
+export function queryFlag({ pathParameters }: CliOperation, name: string): string {
+  const taken = isReserved(name) || pathParameters.some((one) => one.name === name);
+  const flag = taken ? `query-${name}` : name;
+  return flag.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -12,7 +12,18 @@ const stateSchema = z.looseObject({
   state: z.string().optional(),
   status: z.string().optional(),
   waitingOn: z.string().optional(),
+  progress: z.object({ step: z.int(), maxSteps: z.int() }).optional(),
 });
+
+/** A state with what is known of it: `RUNNING, step 40 of at most 500`, `PAUSED, waiting on approver`. */
+function wordsOf(state: string, read: z.infer<typeof stateSchema> | undefined): string {
+  const { waitingOn = 'nothing', progress } = read ?? {};
+  return [
+    state,
+    ...(progress === undefined ? [] : [`step ${progress.step} of at most ${progress.maxSteps}`]),
+    ...(waitingOn === 'nothing' ? [] : [`waiting on ${waitingOn}`]),
+  ].join(', ');
+}
 
 /** How waiting ended: with an outcome, `open` where the time was over, or with a refusal of the read. */
 export interface WaitEnd {
@@ -27,16 +38,15 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 const SAY_AGAIN_MS = 10_000;
 
-/** One line per change of state, and one every ten seconds in between. */
+/** One line per change, and one every ten seconds in between. */
 function progress(deps: Pick<CliDeps, 'io' | 'nowMs'>, temporalUi: string | undefined) {
   const since = deps.nowMs();
   let last = '';
   let lastMs = 0;
   // A line of its own: beside a state it would be cut by the edge of the terminal.
   if (temporalUi !== undefined) deps.io.err(temporalUi);
-  return (state: string, waitingOn = 'nothing'): void => {
+  return (said: string): void => {
     const now = deps.nowMs();
-    const said = waitingOn === 'nothing' ? state : `${state}, waiting on ${waitingOn}`;
     if (said === last && now - lastMs < SAY_AGAIN_MS) return;
     last = said;
     lastMs = now;
@@ -67,7 +77,7 @@ export async function waitForResult(
     const read = stateSchema.safeParse(answer.body).data;
     const state = read?.state ?? read?.status ?? '';
     const outcome = outcomeFor(asked.verb, state);
-    say(state, outcome === 'open' ? read?.waitingOn : undefined);
+    say(outcome === 'open' ? wordsOf(state, read) : state);
     const left = deadline - deps.nowMs();
     if (outcome !== 'open' || left <= 0) return { answer, outcome, state, self: links.self };
     await deps.pause(Math.min(pauseMs, left));

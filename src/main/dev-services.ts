@@ -166,13 +166,9 @@ function startTemporalBinary(
   });
 }
 
-/** Finds or obtains a Temporal server, starts it where it is a binary, and readies its namespace. */
-export async function startDevTemporal(
-  config: Config,
-  say: Say,
-  keep: Keep = unkept,
-): Promise<DevTemporal> {
-  const found = await findTemporal({
+/** Finds or obtains a Temporal server; a build of one takes minutes, and says so. */
+export const obtainTemporal = (config: Config, say: Say): Promise<FoundTemporal> =>
+  findTemporal({
     address: config.temporal.address,
     probeAddress: (address) => serverVersionAt(config, address),
     cliSha256: config.temporal.cliSha256,
@@ -180,9 +176,16 @@ export async function startDevTemporal(
     cacheDir: config.cacheDir,
     devServerSource: projectFolder('tools/temporal-dev'),
     fetch,
-
     log: say,
   });
+
+/** Finds or obtains a Temporal server, starts it where it is a binary, and readies its namespace. */
+export async function startDevTemporal(
+  config: Config,
+  say: Say,
+  keep: Keep = unkept,
+): Promise<DevTemporal> {
+  const found = await obtainTemporal(config, say);
   const server =
     found.kind === 'address'
       ? undefined

@@ -16,6 +16,8 @@ const EXIT_REFUSED = 78;
  * Exit codes: 0 stopped, 78 refused to start (every reason printed), 1 anything else.
  */
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
+  // As `--disable-proto=delete`, however the process was started: no key of a request leads to a prototype.
+  Reflect.deleteProperty(Object.prototype, '__proto__');
   let signals = 0;
   const asked = new Promise<void>((resolve) => {
     const onSignal = () => {

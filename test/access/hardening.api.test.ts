@@ -114,6 +114,16 @@ describe('a request', () => {
     },
   );
 
+  test.each(['__proto__', 'constructor', 'prototype'])(
+    'with the parameter %s is refused with its pointer',
+    async (key) => {
+      const answer = await json('{}', [], `/v1/things/a?name=b&${key}=1`);
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain(`"pointer":"/query/${key}"`);
+      expect(answer.text).toContain('forbidden_key');
+    },
+  );
+
   test('nested deeper than 32 is refused, and 31 levels pass', async () => {
     const nested = (depth: number) => `{"metadata":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
     expect((await json(nested(30))).status).toBe(200);

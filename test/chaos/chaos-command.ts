@@ -21,25 +21,31 @@ export const seedOf = ({ seed }: { seed?: string | undefined }): number =>
 
 /**
  * Starts a stack, works with it and closes it, whatever happens. A signal closes it as well: Postgres and Temporal are
- * asked to stop, so that nothing is left behind; the rounds are not waited for.
+ * asked to stop, so that nothing is left behind; the rounds are not waited for. What a failed run leaves is the only
+ * evidence of its cause, so its databases, histories and logs stay.
+ * @param work answers whether everything held
  */
-export async function withStack<S extends ProductStack, T>(
+export async function withStack<S extends ProductStack>(
   stack: S,
   { keep }: { keep: boolean },
-  work: (stack: S) => Promise<T>,
-): Promise<T> {
+  work: (stack: S) => Promise<boolean>,
+): Promise<boolean> {
   const stop = () =>
     void stack
       .close({ keep })
       .catch((error: unknown) => stack.say(String(error)))
       .finally(() => process.kill(process.pid, 'SIGKILL'));
   process.once('SIGINT', stop).once('SIGTERM', stop);
+  let held = false;
   try {
     await stack.start();
-    return await work(stack);
+    held = await work(stack);
+    return held;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
-    await stack.close({ keep });
+    const kept = keep || !held;
+    await stack.close({ keep: kept });
+    if (kept) stack.say(`databases, histories and logs stay in ${stack.stateDir}`);
   }
 }
 

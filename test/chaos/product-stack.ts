@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { childEnv } from '../../src/config.js';
+import { childEnv, loadConfig } from '../../src/config.js';
+import { obtainTemporal } from '../../src/main/dev-services.js';
 import { freshStackEnv } from '../support/stack.js';
 import { askSql } from './ask-sql.js';
 import type { ChaosProcess } from './chaos-process.js';
@@ -146,6 +147,8 @@ export class ProductStack {
     this.baseUrl = `http://127.0.0.1:${this.#env['ANNEAL_API_PORT']}`;
     await mkdir(this.logsDir, { recursive: true });
     await mkdir(this.sourcesDir, { recursive: true });
+    // Here and not in the process that starts it: a build takes longer than a process may take to load.
+    await obtainTemporal(loadConfig(this.#env), this.say);
     const tree = join(this.stateDir, 'tree');
     const [services, providerPort] = await Promise.all([
       this.#startServices(),

@@ -23,7 +23,8 @@ describe('requests', () => {
     world.answers({ status: 200, body: { id: 'run_1' } });
     const file = await world.file('run.json', '{"trainer":"gbt"}');
     await world.anneal('runs', 'create', 'a/b', '--file', file, '--set', 'budget.ms=5');
-    await world.anneal('runs', 'list', 'credit', '--state', 'FAILED', '--query-output', 'x y');
+    const filters = ['--state', 'FAILED', '--query-output', 'x y', '--started-by', 'mia'];
+    await world.anneal('runs', 'list', 'credit', ...filters);
     const [create, list] = world.ledger;
     expect(create).toMatchObject({ method: 'POST', url: '/v1/models/a%2Fb/runs' });
     expect(create?.headers).toMatchObject({
@@ -34,7 +35,7 @@ describe('requests', () => {
     expect(JSON.parse(create?.body ?? '')).toEqual({ trainer: 'gbt', budget: { ms: 5 } });
     expect(list).toMatchObject({
       method: 'GET',
-      url: '/v1/models/credit/runs?state=FAILED&output=x+y',
+      url: '/v1/models/credit/runs?state=FAILED&output=x+y&startedBy=mia',
     });
     expect(list?.headers['idempotency-key']).toBeUndefined();
   });
@@ -122,8 +123,13 @@ describe('waiting', () => {
   const create = ['runs', 'create', 'credit', '--set', 'trainer=gbt'];
 
   it('follows links.self until the state is final and shows the link to the Temporal UI', async () => {
-    const running = { status: 200, body: { id: 'run_1', state: 'RUNNING', waitingOn: 'capacity' } };
-    world.answers(started, run('QUEUED'), running, running, run('REGISTERED'));
+    const running = (more: object) => ({
+      status: 200,
+      body: { id: 'run_1', state: 'RUNNING', ...more },
+    });
+    const waits = running({ waitingOn: 'capacity' });
+    const trains = running({ progress: { step: 40, maxSteps: 100 } });
+    world.answers(started, run('QUEUED'), waits, waits, trains, run('REGISTERED'));
     const done = await world.anneal(...create, '--wait', '--output', 'json');
     expect(done.code).toBe(0);
     expect(JSON.parse(done.out)).toEqual({ id: 'run_1', state: 'REGISTERED' });
@@ -132,10 +138,11 @@ describe('waiting', () => {
       ui,
       'QUEUED',
       'RUNNING, waiting on capacity',
+      'RUNNING, step 40 of at most 100',
       'REGISTERED',
     ]);
     expect(world.ledger.slice(1).map(({ method, url }) => `${method} ${url}`)).toEqual(
-      Array<string>(4).fill('GET /v1/runs/run_1'),
+      Array<string>(5).fill('GET /v1/runs/run_1'),
     );
   });
 
@@ -185,7 +192,7 @@ describe('refusals', () => {
     title: 'invalid request',
     status: 400,
     code: 'INVALID_REQUEST',
-    detail: '2 field(s) of the request are wrong.',
+    detail: 'Wrong fields of the request: 2.',
     next: 'Correct the fields.',
     requestId: 'req_1',
     allowed: ['a'],
@@ -202,7 +209,7 @@ describe('refusals', () => {
       code: 1,
       out: '',
       err: [
-        'INVALID_REQUEST (400) 2 field(s) of the request are wrong.',
+        'INVALID_REQUEST (400) Wrong fields of the request: 2.',
         '  /trainer  invalid_type: expected string',
         '  (body)  unknown_key',
         '  allowed: ["a"]',

@@ -29,6 +29,7 @@ export const sampleDocument = {
           { ...id, name: 'model' },
           { name: 'state', in: 'query', schema: { enum: ['RUNNING', 'FAILED'] } },
           { name: 'output', in: 'query', schema: { type: 'string' } },
+          { name: 'startedBy', in: 'query', schema: { type: 'string' } },
         ],
         responses: { 200: { description: 'page' } },
       },

@@ -272,6 +272,22 @@ test('metrics are paged by name and step, logs in order', async () => {
   expect(rest.items.map(({ line }) => line)).toEqual(['three']);
 });
 
+test('a run that trains shows its newest recorded step of those it may take, and no other run does', async () => {
+  const id = (await start()).body.id as string;
+  const progress = async (state: string) => {
+    await world.database.asSuperuser(
+      'update training_run set state = $3 where tenant_id = $1 and run_id = $2',
+      [tenant, id, state],
+    );
+    return (await world.send('GET', `/v1/training-runs/${id}`, { tenant })).body.progress;
+  };
+  expect(await progress('RUNNING')).toBeUndefined();
+  const metrics = [3, 12].map((step) => ({ name: 'log_loss', step, value: 0.5 }));
+  await world.runs.recordProgress(tenant, id, { attempt: 1, metrics, lines: [] });
+  expect(await progress('RUNNING')).toEqual({ step: 12, maxSteps: 20 });
+  expect(await progress('FAILED')).toBeUndefined();
+});
+
 test('a cancellation is recorded once and wakes the run; one that is over cannot be cancelled', async () => {
   const id = (await start()).body.id as string;
   const cancel = () =>

@@ -1,4 +1,5 @@
 import { isMap, isScalar, parseDocument, visit } from 'yaml';
+import { isPrototypeKey } from '../../domain/prototype-key.js';
 import { ParseRefusal } from './parse-refusal.js';
 import type { Parsed } from './parse-text.js';
 
@@ -7,7 +8,6 @@ const CLOSING = /^(?:---|\.\.\.)[ \t]*$/m;
 const MAX_UNITS = 65_536;
 const MAX_KEYS = 200;
 const MAX_DEPTH = 8;
-const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 const refuse = (detail: string): ParseRefusal => new ParseRefusal('parse_failed', { detail });
 
@@ -43,7 +43,7 @@ function readYaml(source: string): Record<string, unknown> {
       throw refuse('front_matter_alias');
     },
     Pair: (_, pair) => {
-      if (!isScalar(pair.key) || PROTOTYPE_KEYS.has(String(pair.key.value)))
+      if (!isScalar(pair.key) || isPrototypeKey(String(pair.key.value)))
         throw refuse('front_matter_key');
     },
   });

@@ -16,6 +16,7 @@ import {
   type TrainingPlan,
   type TrainingRunView,
 } from '../../domain/training/contract.js';
+import { maxStepsOf } from '../../domain/training/trainer-params.js';
 import type { Database, Tx } from './database.js';
 import { mutate } from './mutate.js';
 import { newId } from './new-id.js';
@@ -197,7 +198,16 @@ const findRun =
       const row = await tx.trainingRun.findUnique({
         where: { tenantId_runId: { tenantId: tenant, runId } },
       });
-      return row === null ? undefined : runView(row);
+      if (row === null) return undefined;
+      const view = runView(row);
+      if (view.state !== 'RUNNING') return view;
+      const newest = await tx.trainingMetric.aggregate({
+        where: { tenantId: tenant, runId },
+        _max: { step: true },
+      });
+      const { step } = newest._max;
+      const maxSteps = maxStepsOf(view.plan.trainer);
+      return step === null ? view : { ...view, progress: { step, maxSteps } };
     });
 
 /** Runs of a model, newest first; one more than `limit` where there are more. */

@@ -40,7 +40,7 @@ export const postDatasetContracts = (deps: DatasetsRouteDeps) =>
       const parsed = parseDatasetContract(body);
       if (parsed.ok) return deps.createContract(caller, params.name, parsed.contract);
       const { errors } = parsed;
-      const message = `${errors.length} field(s) of the contract are wrong.`;
+      const message = `Wrong fields of the contract: ${errors.length}.`;
       throw new PlatformError('CONTRACT_INVALID', message, { errors });
     },
   });

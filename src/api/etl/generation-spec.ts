@@ -46,7 +46,7 @@ export function generationSpec(
     const isEmbedder = errors.some(({ code }) => code === 'EMBEDDER_UNKNOWN');
     throw new PlatformError(
       isEmbedder ? 'EMBEDDER_UNKNOWN' : 'SINK_UNKNOWN',
-      `${errors.length} field(s) name what this installation does not offer.`,
+      `Fields that name what this installation does not offer: ${errors.length}.`,
       { errors },
     );
   }

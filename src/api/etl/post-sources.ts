@@ -35,7 +35,7 @@ async function checkedConfig(deps: EtlRouteDeps, input: CreateSource): Promise<C
   if (!parsed.success || errors.length > 0)
     throw new PlatformError(
       'SOURCE_CONFIG_INVALID',
-      `${errors.length} field(s) of the source are wrong.`,
+      `Wrong fields of the source: ${errors.length}.`,
       { errors },
     );
   return { ...input, config: parsed.data as CreateSource['config'] };

@@ -66,7 +66,7 @@ export function planPublication(
     return refuse('PURPOSE_DENIED', 'The data set does not cover every purpose.', denied);
   const wrong = wrongPiiFields(options, contract);
   if (wrong.length > 0)
-    return refuse('INVALID_REQUEST', `${wrong.length} field(s) of the request are wrong.`, wrong);
+    return refuse('INVALID_REQUEST', `Wrong fields of the request: ${wrong.length}.`, wrong);
   const { legalBasis, riskClass } = dataset;
   const contractId = id as PublicationPlan['contractId'];
   return { ok: true, contract, plan: { ...options, contractId, purposes, legalBasis, riskClass } };

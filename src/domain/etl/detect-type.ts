@@ -41,7 +41,7 @@ function byContent(head: Uint8Array): MediaType | ParseRefused | undefined {
   return HTML_START.test(asLatin1(head)) ? 'text/html' : undefined;
 }
 
-const binaryTypes = new Set<MediaType>(['application/pdf', DOCX]);
+const binaryTypes: ReadonlySet<MediaType> = new Set<MediaType>(['application/pdf', DOCX]);
 
 /**
  * The media type of a document: by content, then by the extension of its name, then as declared, else plain text.

@@ -40,7 +40,9 @@ const isLatin = (code: number): boolean =>
   (code >= 0x61 && code <= 0x7a) ||
   (code >= 0xc0 && code <= 0x24f);
 // Greek letters stand beside Latin ones in every paper (TGFβ1, µm): of them only those that look Latin count.
-const GREEK_LOOKALIKES = new Set([...'ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο'].map((letter) => letter.charCodeAt(0)));
+const GREEK_LOOKALIKES: ReadonlySet<number> = new Set(
+  [...'ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο'].map((letter) => letter.charCodeAt(0)),
+);
 const isLookalike = (code: number): boolean =>
   (code >= 0x400 && code <= 0x52f) || GREEK_LOOKALIKES.has(code);
 const mixes = (a: number, b: number): boolean =>

@@ -56,7 +56,7 @@ const JUMP_ABOVE = 50;
 
 /** Reasons that a person let these very bytes through for. */
 export type Released = ReadonlySet<string>;
-const nothing: Released = new Set();
+const nothing: ReadonlySet<string> = new Set();
 
 /** Gate of the text of a revision: too short to say anything, or decoded with the wrong encoding. */
 export function textGate(text: string, released: Released = nothing): GateFinding | undefined {

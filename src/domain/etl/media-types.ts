@@ -13,7 +13,7 @@ export type MediaType = (typeof mediaTypes)[number];
 
 const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
 
-const byEnding = new Map<string, MediaType>([
+const byEnding: ReadonlyMap<string, MediaType> = new Map<string, MediaType>([
   ['md', 'text/markdown'],
   ['markdown', 'text/markdown'],
   ['html', 'text/html'],
@@ -30,7 +30,7 @@ const byEnding = new Map<string, MediaType>([
   ['docx', DOCX],
 ]);
 
-const byType = new Map<string, MediaType>([
+const byType: ReadonlyMap<string, MediaType> = new Map<string, MediaType>([
   ...mediaTypes.map((type) => [type, type] as const),
   ['text/x-markdown', 'text/markdown'],
   ['application/xhtml+xml', 'text/html'],

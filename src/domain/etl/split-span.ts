@@ -7,8 +7,10 @@ export interface Span {
 const isSpace = (code: number): boolean =>
   code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x3000;
 
-const SENTENCE_ENDS = new Set([...'.!?…'].map((mark) => mark.charCodeAt(0)));
-const WIDE_SENTENCE_ENDS = new Set([...'。！？'].map((mark) => mark.charCodeAt(0)));
+const SENTENCE_ENDS: ReadonlySet<number> = new Set([...'.!?…'].map((mark) => mark.charCodeAt(0)));
+const WIDE_SENTENCE_ENDS: ReadonlySet<number> = new Set(
+  [...'。！？'].map((mark) => mark.charCodeAt(0)),
+);
 
 /** Offset after the last sentence end in `text` from `low` on, or −1. A mark counts before a space; a wide one always. */
 function lastSentenceEnd(text: string, low: number): number {

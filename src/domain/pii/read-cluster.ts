@@ -11,7 +11,20 @@ export interface Cluster {
   end: number;
 }
 
-const SEPARATORS = new Set([' ', '-', '.', '/', ')', ') ', ')-', ').', ' (', '(', '-(', '.(']);
+const SEPARATORS: ReadonlySet<string> = new Set([
+  ' ',
+  '-',
+  '.',
+  '/',
+  ')',
+  ') ',
+  ')-',
+  ').',
+  ' (',
+  '(',
+  '-(',
+  '.(',
+]);
 const isSeparator = (code: number): boolean =>
   code === 32 || (code >= 45 && code <= 47) || code === 40 || code === 41;
 

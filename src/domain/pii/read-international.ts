@@ -17,7 +17,7 @@ const PLAN =
   '856:8-10 880:8-10 886:8-9 960:7 961:7-8 962:8-9 963:8-9 964:8-10 965:8 966:8-9 967:7-9 968:8 970:8-9 971:8-9 ' +
   '972:8-9 973:8 974:7-8 975:7-8 976:8 977:8-10 992:9 993:8 994:9 995:9 996:9 998:9';
 
-const LENGTHS = new Map(
+const LENGTHS: ReadonlyMap<string, readonly [min: number, max: number]> = new Map(
   PLAN.split(' ').map((entry) => {
     const [code = '', range = ''] = entry.split(':');
     const [min, max] = range.split('-').map(Number);

@@ -1,5 +1,5 @@
 /** Workflows of the platform whose authority is another than an intent of their own: a Schedule, the watcher's row. */
-const withoutIntent = new Set(['startDueWork', 'ingestBatch']);
+const withoutIntent: ReadonlySet<string> = new Set(['startDueWork', 'ingestBatch']);
 
 /**
  * The tenant of a run that needs an intent, by the layout `<kind>/<tenant>/…` of every workflow id; undefined for runs

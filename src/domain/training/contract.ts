@@ -246,6 +246,8 @@ export const trainingRunViewSchema = z
     plan: trainingPlanSchema,
     version: z.int().optional(),
     artifactDigest: digestSchema.optional(),
+    /** While it trains: the newest step whose metrics are recorded, and how many there are at most. */
+    progress: z.object({ step: z.int(), maxSteps: z.int() }).optional(),
     result: trainingResultSchema.optional(),
     failure: runFailureSchema.optional(),
     cancel: z.object({ by: z.string(), reason: z.string(), at: z.iso.datetime() }).optional(),

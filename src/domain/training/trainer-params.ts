@@ -33,6 +33,10 @@ export type GbtParams = z.infer<typeof gbtParamsSchema>;
 export type TrainerSpec =
   { kind: 'logistic'; params: LogisticParams } | { kind: 'gbt'; params: GbtParams };
 
+/** Steps after which a trainer stops at the latest: Newton steps of `logistic`, trees of `gbt`. */
+export const maxStepsOf = (trainer: TrainerSpec): number =>
+  trainer.kind === 'logistic' ? trainer.params.maxIterations : trainer.params.trees;
+
 export type TrainerParamsOutcome =
   | { ok: true; trainer: TrainerSpec }
   | { ok: false; code: 'PARAMETER_INVALID'; errors: FieldError[] };

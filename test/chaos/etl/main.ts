@@ -17,7 +17,7 @@ const HELP = `npm run chaos:etl -- [options]
   --planted        only prove the checker: five planted faults, each of which it has to catch
   --fault <name>   only one of these faults, by a part of its name
   --no-planted     leave that proof out
-  --keep           keep the folder with databases and logs
+  --keep           keep the folder with databases and logs; that of a failed run stays anyway
   --help           this text
 
 Kill points:
@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   }
   const seed = seedOf(values);
   say(`seed ${seed}`);
-  return withStack(new EtlStack({ say }), values, async (stack) => {
+  const held = await withStack(new EtlStack({ say }), values, async (stack) => {
     let ok = true;
     if (!values.planted && values.fault === undefined) {
       const run = {
@@ -76,8 +76,9 @@ async function main(): Promise<number> {
       ok = verdictOf(report) === 'PASS';
     }
     if (!values['no-planted'] && only === undefined) ok = (await proveAll(stack, seed)) && ok;
-    return ok ? 0 : 1;
+    return ok;
   });
+  return held ? 0 : 1;
 }
 
 await runToExitCode(main, say);

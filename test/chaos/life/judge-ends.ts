@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { z } from 'zod';
 import { pause } from '../../support/pause.js';
 import type { Evidence, Judgement, Sql } from './evidence.js';
 import { readHistories } from './kept-histories.js';
@@ -53,16 +54,31 @@ export async function untilNothingIsLeft(
   }
 }
 
+/** Why a run was ended from outside, as its history says. */
+const endedSchema = z.object({
+  events: z.array(
+    z.object({
+      workflowExecutionTerminatedEventAttributes: z.object({ reason: z.string() }).optional(),
+    }),
+  ),
+});
+
+function reasonOf(history: unknown): string {
+  const last = endedSchema.parse(history).events.at(-1);
+  const reason = last?.workflowExecutionTerminatedEventAttributes?.reason;
+  return reason === undefined ? '' : `: ${reason}`;
+}
+
 /** I9: nothing waits and nothing runs that could have ended. */
 export async function judgeBacklog({ sql, setup }: Evidence, tookMs?: number): Promise<Judgement> {
   const left = await backlogOf(sql);
   const findings = left.map(([name, count]) => `${count} ${name}`);
   let runs = 0;
-  for await (const { workflowId, type, status } of readHistories(setup.historiesFile)) {
+  for await (const { workflowId, type, status, history } of readHistories(setup.historiesFile)) {
     runs += 1;
     if (status === 'RUNNING' && !entities.has(type)) findings.push(`${workflowId} still runs`);
     if (['FAILED', 'TERMINATED', 'TIMED_OUT'].includes(status))
-      findings.push(`${workflowId} ended ${status}`);
+      findings.push(`${workflowId} ended ${status}${reasonOf(history)}`);
   }
   return {
     id: 'I9',

@@ -26,7 +26,7 @@ const HELP = `npm run chaos -- [options]
   --planted        only prove the checker: ${plantNames.length} planted bugs, each of which it has to catch
   --fault <name>   only one of these bugs, by a part of its name
   --no-planted     leave that proof out
-  --keep           keep the folder with databases and logs
+  --keep           keep the folder with databases and logs; that of a failed run stays anyway
   --help           this text
 
 Faults:
@@ -47,23 +47,17 @@ const { values } = parseArgs({
 });
 
 /** The run with its faults. */
-async function underFire(seed: number, only: FaultKind | undefined): Promise<boolean> {
-  const report = await withStack(new LifeStack({ say }), values, (stack) =>
-    runLife(stack, {
-      ...FULL,
-      seed,
-      only,
-      kills: Number(values.kills),
-      requests: Number(values.requests),
-      say,
-    }),
-  );
-  const file = values.verdict ?? join(tmpdir(), 'anneal-chaos', `life-${seed}.json`);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(verdictFile(report), null, 2)}\n`);
-  say(`\n${printReport(report)}\nverdict: ${file}\n`);
-  return verdictOf(report) === 'PASS';
-}
+const underFire = (seed: number, only: FaultKind | undefined): Promise<boolean> =>
+  withStack(new LifeStack({ say }), values, async (stack) => {
+    const kills = Number(values.kills);
+    const requests = Number(values.requests);
+    const report = await runLife(stack, { ...FULL, seed, only, kills, requests, say });
+    const file = values.verdict ?? join(tmpdir(), 'anneal-chaos', `life-${seed}.json`);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(verdictFile(report), null, 2)}\n`);
+    say(`\n${printReport(report)}\nverdict: ${file}\n`);
+    return verdictOf(report) === 'PASS';
+  });
 
 /** A run without faults, and each bug in a copy of what it has left behind. */
 const proof = (seed: number): Promise<boolean> =>
