@@ -20,6 +20,7 @@ const checks = {
   openapi: entry('src/main/write-openapi.ts', '--check'),
   configuration: entry('src/main/write-configuration-doc.ts', '--check'),
   errors: entry('src/main/write-errors-doc.ts', '--check'),
+  'command line': entry('src/main/write-cli-doc.ts', '--check'),
   metrics: entry('src/main/write-metrics-doc.ts', '--check'),
   lock: script('scripts/check-lock.mjs'),
 };
