@@ -12,7 +12,7 @@ export interface Config {
   api: {
     host: string;
     port: number;
-    /** Names that a Host header may have; undefined: any. */
+    /** Names that a Host header may have; undefined where none are said and none follow: {@link requireHosts}. */
     hosts: ReadonlySet<string> | undefined;
     connectionCount: number;
     addressConnectionCount: number;
@@ -150,12 +150,19 @@ function etlOf(env: Environment): Config['etl'] {
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
-/** Whoever listens on all addresses may be reached by any name unless the names are said. */
+/** Whether this host stands for every address of the machine, however it is written: `0`, `::0`, `0.0.0.0`. */
+function isEveryAddress(host: string): boolean {
+  const inUrl = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  const { hostname } = URL.parse(`http://${inUrl}/`) ?? { hostname: host };
+  return ['0.0.0.0', '[::]', '[::ffff:0:0]'].includes(hostname);
+}
+
+/** Whoever listens on every address has no name that follows from it. */
 function hostsOf(env: Environment): ReadonlySet<string> | undefined {
   const named = listOf(env.ANNEAL_API_HOSTS).map((name) => name.toLowerCase());
   if (named.length > 0) return new Set(named);
   const { ANNEAL_HOST: host } = env;
-  if (host === '0.0.0.0' || host === '::') return undefined;
+  if (isEveryAddress(host)) return undefined;
   return new Set([...LOOPBACK, host.toLowerCase()]);
 }
 
@@ -256,6 +263,18 @@ function nested(env: Environment): Config {
       apiKey: env.ANNEAL_API_KEY,
     },
   };
+}
+
+/**
+ * The names that requests to the API may name. Asked by what serves the API and not of every process: images and hosts give
+ * `ANNEAL_HOST` to workers as well.
+ * @throws ConfigError where the API would answer to any name: a page that rebinds its own name would reach it
+ */
+export function requireHosts({ api }: Pick<Config, 'api'>): ReadonlySet<string> {
+  if (api.hosts !== undefined) return api.hosts;
+  throw new ConfigError([
+    `ANNEAL_API_HOSTS: ANNEAL_HOST is "${api.host}", every address; set the names that callers reach the API by, such as \`api.example.com,localhost\``,
+  ]);
 }
 
 /**

@@ -34,7 +34,7 @@ export const environmentSchema = z.object({
     .string()
     .optional()
     .describe(
-      'Host names that requests to the API may name, comma-separated and without port; by default the loopback names and ANNEAL_HOST, and any where ANNEAL_HOST is `0.0.0.0` or `::`.',
+      'Host names that requests to the API may name, comma-separated and without port; by default the loopback names and ANNEAL_HOST. Where ANNEAL_HOST is every address (`0.0.0.0`, `::`) the API does not start without them.',
     ),
   ANNEAL_API_CONNECTION_COUNT: count(2_000, 10, 100_000).describe(
     'Open connections of the API, at most.',

@@ -156,33 +156,51 @@ async function issueKey(api: string, adminKey: string): Promise<string> {
   return String(made.key);
 }
 
-/**
- * One Temporal server, one Postgres, our API and worker, the baseline's API and worker.
- * @param of.settings what our processes are told besides
- * @param of.alone no baseline, and ours compiled, as a container runs them: after `npm run build`
- */
-export async function startInstallation(
-  of: { settings?: Record<string, string>; alone?: boolean } = {},
-): Promise<Installation> {
-  const { settings = {}, alone = false } = of;
-  const stateDir = await mkdtemp(join(tmpdir(), 'anneal-bench-'));
-  await chmod(stateDir, 0o755);
-  const ports = await Promise.all(Array.from({ length: 8 }, freePort));
-  const [apiPort, internalPort, metricsPort, postgresPort, temporalPort, uiPort, barePort] = ports;
-  const env = childEnv({
+/** What ends what was started, the last first. */
+type Ends = (() => Promise<unknown>)[];
+
+/** Variables of every process of an installation, on free ports. */
+async function environment(stateDir: string): Promise<Record<string, string>> {
+  const names = [
+    'ANNEAL_API_PORT',
+    'ANNEAL_INTERNAL_PORT',
+    'ANNEAL_WORKER_METRICS_PORT',
+    'ANNEAL_POSTGRES_PORT',
+    'ANNEAL_TEMPORAL_PORT',
+    'ANNEAL_TEMPORAL_UI_PORT',
+  ];
+  const ports = await Promise.all(names.map(async (name) => [name, String(await freePort())]));
+  return childEnv({
+    ...(Object.fromEntries(ports) as Record<string, string>),
     ANNEAL_STATE_DIR: stateDir,
-    ANNEAL_API_PORT: String(apiPort),
-    ANNEAL_INTERNAL_PORT: String(internalPort),
-    ANNEAL_WORKER_METRICS_PORT: String(metricsPort),
     ANNEAL_TEMPORAL_METRICS_PORT: '0',
-    ANNEAL_POSTGRES_PORT: String(postgresPort),
-    ANNEAL_TEMPORAL_PORT: String(temporalPort),
-    ANNEAL_TEMPORAL_UI_PORT: String(uiPort),
     ANNEAL_LOG_LEVEL: 'warn',
   });
+}
+
+/** Starts entries side by side; what of them has begun is ended with the rest. */
+async function startAll(entries: [string, Record<string, string>][], ends: Ends) {
+  const started = entries.map(async ([entry, env]) => {
+    const child = await start(entry, env);
+    ends.push(() => stop(child));
+    return child;
+  });
+  await Promise.allSettled(started);
+  return Promise.all(started);
+}
+
+async function open(
+  stateDir: string,
+  of: { settings: Record<string, string>; alone: boolean },
+  ends: Ends,
+): Promise<Omit<Installation, 'stop'>> {
+  const { settings, alone } = of;
+  const env = await environment(stateDir);
   const config = loadConfig(env);
   const postgres = await startDevPostgres(config, say);
+  ends.push(() => postgres.server.stop());
   const temporal = await startDevTemporal(config, say);
+  ends.push(async () => temporal.server?.stop());
   const { adminKey } = await bootstrapInstallation(config, postgres.urls);
   const database = new URL(postgres.server.adminUrl);
   database.pathname = '/anneal';
@@ -198,17 +216,20 @@ export async function startInstallation(
     ...(alone ? { ANNEAL_WORKFLOW_BUNDLE: projectFolder('dist/workflow-bundle.js') } : {}),
     ...settings,
   };
+  const barePort = await freePort();
   const bare = childEnv({ BARE_ADDRESS: temporal.address, BARE_PORT: String(barePort) });
   const entryOf = (name: string): string =>
     alone ? `../../dist/main/${name}.js` : `../../src/main/${name}.ts`;
-  const [ourApi, ourWorker, bareApi, bareWorker] = await Promise.all([
-    start(entryOf('api'), ours),
-    start(entryOf('worker'), ours),
-    ...(alone ? [] : [start('./bare-api.ts', bare), start('./bare-worker.ts', bare)]),
-  ]);
-  const children = [ourApi, ourWorker, bareApi, bareWorker].filter((child) => child !== undefined);
+  const [ourApi, ourWorker, bareApi, bareWorker] = await startAll(
+    [
+      [entryOf('api'), ours],
+      [entryOf('worker'), ours],
+      ...(alone ? [] : (['api', 'worker'] as const).map(bareEntry(bare))),
+    ],
+    ends,
+  );
   const shared = { temporal: temporal.server?.pid ?? 0, postgres: postgres.server.pid };
-  const api = `http://127.0.0.1:${apiPort}`;
+  const api = `http://127.0.0.1:${config.api.port}`;
   return {
     api,
     bare: `http://127.0.0.1:${barePort}`,
@@ -217,14 +238,37 @@ export async function startInstallation(
     temporalAddress: temporal.address,
     adminUrl,
     processes: {
-      ours: { ...shared, api: ourApi.pid ?? 0, worker: ourWorker.pid ?? 0 },
+      ours: { ...shared, api: ourApi?.pid ?? 0, worker: ourWorker?.pid ?? 0 },
       baseline: { ...shared, api: bareApi?.pid ?? 0, worker: bareWorker?.pid ?? 0 },
     },
-    stop: async () => {
-      await Promise.all(children.map(stop));
-      await temporal.server?.stop();
-      await postgres.server.stop();
-      await rm(stateDir, { recursive: true, force: true });
-    },
   };
+}
+
+const bareEntry =
+  (env: Record<string, string>) =>
+  (name: string): [string, Record<string, string>] => [`./bare-${name}.ts`, env];
+
+/**
+ * One Temporal server, one Postgres, our API and worker, the baseline's API and worker. Where one of them does not start, the
+ * others are ended.
+ * @param of.settings what our processes are told besides
+ * @param of.alone no baseline, and ours compiled, as a container runs them: after `npm run build`
+ */
+export async function startInstallation(
+  of: { settings?: Record<string, string>; alone?: boolean } = {},
+): Promise<Installation> {
+  const { settings = {}, alone = false } = of;
+  const stateDir = await mkdtemp(join(tmpdir(), 'anneal-bench-'));
+  await chmod(stateDir, 0o755);
+  const ends: Ends = [];
+  const stopAll = async (): Promise<void> => {
+    for (const end of ends.reverse()) await end();
+    await rm(stateDir, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await open(stateDir, { settings, alone }, ends)), stop: stopAll };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
 }

@@ -6,13 +6,17 @@ import type {
   AdmissionClass,
   AdmissionRefusal,
   RefusalReason,
+  RequestBody,
 } from '../domain/admission/contract.js';
 import { retryAfterSeconds } from '../domain/admission/rate-limit.js';
 import { PlatformError } from '../domain/errors.js';
-import type { Route } from './route.js';
+import { mutates, type Route } from './route.js';
 
-/** Gives a place among the requests at work back, once; `measured` where how long it took says something of us. */
+/** The right to be worked on. */
 export interface Permit {
+  /** The body is here: takes a place among the requests at work. A refusal where there is none left. */
+  begin: () => AdmissionRefusal | undefined;
+  /** Gives the place back, once; `measured` where how long it took says something of us. */
   release: (measured: boolean) => void;
 }
 
@@ -29,7 +33,7 @@ export interface EdgeAdmission {
   /** Once the caller is known, before its permissions and its body are looked at. */
   enter: (of: {
     class: AdmissionClass;
-    upload: boolean;
+    body: RequestBody;
     operation: string;
     tenant: string;
     key: string;
@@ -46,7 +50,7 @@ const details: Record<RefusalReason, string> = {
   failures: 'Too many requests failed to prove who sent them.',
   concurrency: 'More is asked than can be answered in time.',
   control: 'Too many changes of the control plane are under way.',
-  streams: 'Too many uploads are under way.',
+  streams: 'Too many request bodies are on their way.',
   backlog: 'So much waits already that this would begin only after its deadline.',
 };
 
@@ -104,6 +108,15 @@ const orThrow = (refusal: AdmissionRefusal | undefined): void => {
   if (refusal !== undefined) throw new AdmissionRefused(refusal, Math.random());
 };
 
+/** Begins the work of a request whose body is here. @throws AdmissionRefused where its class has become full meanwhile */
+export const beginWork = (permit: Permit | undefined): void => orThrow(permit?.begin());
+
+/** Small bodies come with their head: by now all of it has been read. */
+const bodyOf = ({ spec }: Route, request: Request): RequestBody => {
+  if (spec.upload !== undefined) return 'upload';
+  return mutates(spec) && !request.complete ? 'coming' : 'here';
+};
+
 const addressOf = (request: Request): string => request.socket.remoteAddress ?? '';
 
 /** The id of a key that somebody claims to have. */
@@ -133,7 +146,7 @@ export function admissionOf(
     enter: async ({ tenant, subject, via }: Principal): Promise<Permit> => {
       const permit = await admission.enter({
         class: arrival.class,
-        upload: route.spec.upload !== undefined,
+        body: bodyOf(route, request),
         operation: route.spec.operation,
         tenant,
         key: via === 'signature' ? subject : via,

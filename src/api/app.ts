@@ -8,6 +8,9 @@ import { asPlatformError, problemOf } from './problem.js';
 import type { Route } from './route.js';
 import { serveRoute, type EdgeDeps } from './serve-route.js';
 
+/** Of everything that depends on who asks: no cache keeps it. */
+export const PRIVATE_HEADERS = { 'Cache-Control': 'private, no-store', Vary: 'Authorization' };
+
 /** `/v1/approvals/{id}:decide` as Express reads it. */
 const expressPath = (path: string): string =>
   path.replaceAll(':', '\\:').replaceAll(/\{([^}]+)\}/g, ':$1');
@@ -56,15 +59,16 @@ export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
-  app.use(guardRequest(deps.hosts));
+  // Before anything can refuse: a refusal leaves with the same headers as an answer.
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  app.use('/v1', (_request, response, next) => {
+    response.set(PRIVATE_HEADERS);
+    next();
+  });
+  app.use(guardRequest(deps.hosts));
   const document = openApiDocument(routes);
   app.get('/openapi.json', (_request, response) => void response.json(document));
   app.use('/docs', docsRouter());
-  app.use('/v1', (_request, response, next) => {
-    response.set({ 'Cache-Control': 'private, no-store', Vary: 'Authorization' });
-    next();
-  });
   register(app, routes, deps);
   app.use((_request, _response) => {
     throw new PlatformError('NOT_FOUND', 'There is no such route; /openapi.json lists them all.');
@@ -77,6 +81,7 @@ export function createApp(routes: Route[], deps: EdgeDeps): express.Express {
       deps.log.error({ requestId, internal: refusal.internal }, refusal.message);
     const { status } = problem;
     deps.observe({ operation: 'unmatched', requestId, status, code: refusal.code, seconds: 0 });
+    response.set({ ...PRIVATE_HEADERS, 'x-request-id': requestId });
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   });
   return app;

@@ -38,9 +38,20 @@ function assertHost(rawHeaders: readonly string[], hosts: ReadonlySet<string> | 
 /** Text that a database cannot hold, or that has no UTF-8 form. */
 export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
 
+/** Whether the characters behind each `%` of a query are UTF-8; what parses it puts U+FFFD where they are not. */
+function isDecodable(url: string): boolean {
+  try {
+    decodeURIComponent(url.slice(url.indexOf('?') + 1 || url.length));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function assertQuery(query: Record<string, unknown>, url: string): void {
   if (url.split('&').length > MAX_PARAMETERS)
     throw refused('/query', 'too_many', `there are more than ${MAX_PARAMETERS} parameters`);
+  if (!isDecodable(url)) throw refused('/query', 'invalid_text', 'it is not UTF-8');
   for (const [name, value] of Object.entries(query)) {
     if (isPrototypeKey(name))
       throw refused(`/query/${name}`, 'forbidden_key', 'this key is never part of a request');

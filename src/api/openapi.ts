@@ -22,6 +22,7 @@ const problemSchema = z
   .meta({ id: 'Problem', description: 'RFC 9457 problem document.' });
 
 const everywhere: ErrorCode[] = [
+  'INVALID_REQUEST',
   'UNAUTHENTICATED',
   'FORBIDDEN',
   'NOT_FOUND',
@@ -30,7 +31,7 @@ const everywhere: ErrorCode[] = [
   'RATE_LIMITED',
   'OVERLOADED',
 ];
-const withBody: ErrorCode[] = ['INVALID_REQUEST', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
+const withBody: ErrorCode[] = ['REQUEST_TIMEOUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 const withKey: ErrorCode[] = ['IDEMPOTENCY_KEY_REQUIRED', 'IDEMPOTENCY_MISMATCH'];
 
 /** All codes a route can answer, grouped by status. */
@@ -38,11 +39,7 @@ function problemsOf(route: Route): Map<number, ErrorCode[]> {
   const { spec } = route;
   const codes = new Set<ErrorCode>([
     ...everywhere,
-    ...(mutates(spec)
-      ? [...withBody, ...(spec.public === undefined ? withKey : [])]
-      : spec.query !== undefined
-        ? (['INVALID_REQUEST'] as const)
-        : []),
+    ...(mutates(spec) ? [...withBody, ...(spec.public === undefined ? withKey : [])] : []),
     ...spec.problems,
   ]);
   const grouped = new Map<number, ErrorCode[]>();
@@ -85,7 +82,7 @@ function responsesOf(route: Route): NonNullable<ZodOpenApiOperationObject['respo
   if (spec.wait !== undefined) {
     responses['200'] = {
       description: 'The result, where it was ready within `Prefer: wait`.',
-      content: { 'application/json': { schema: z.looseObject({}) } },
+      content: { 'application/json': { schema: spec.wait.schema } },
     };
   }
   return responses;

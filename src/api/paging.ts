@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { digestOf } from '../domain/digest.js';
 import { PlatformError } from '../domain/errors.js';
+import { isStorable } from './guard-request.js';
 
 /** Query members of every list: `limit` 1–200 (50), an opaque `cursor`. */
 export const pageQuery = {
@@ -13,24 +14,46 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), nextCursor: z.string().optional() });
 
 /** Where a page begins: strictly after `after` in the list's order. */
-export interface Page {
+export interface Page<K = string> {
   limit: number;
-  after: string | undefined;
+  after: K | undefined;
 }
+
+/** The largest whole number of a database's `integer` column. */
+const MAX_INT4 = 2_147_483_647;
+
+/** Key of a list that is ordered by a counter from 0 to `max`. */
+export const counterKey = (max: number = MAX_INT4) =>
+  z
+    .string()
+    .regex(/^\d{1,16}$/)
+    .transform(Number)
+    .pipe(z.int().max(max));
+
+/** Part of a key that is whatever text the item holds. */
+export const textKey = z.string().refine(isStorable);
 
 const fingerprint = (filter: object): string => digestOf('anneal.cursor.v1', filter).slice(7, 23);
 
-/** Reads limit and cursor; a cursor of another filter is refused. @throws CURSOR_INVALID */
-export function readPage(
+/**
+ * Reads limit and cursor; a cursor of another filter is refused. The fingerprint is no signature: whoever has one genuine
+ * cursor can put any text behind it, so the text is parsed like every other part of a request.
+ * @param key what the list is ordered by, as `keyOf` of {@link writePage} writes it
+ * @throws CURSOR_INVALID
+ */
+export function readPage<K>(
   query: { limit: number; cursor?: string | undefined },
   filter: object,
-): Page {
+  key: z.ZodType<K, string>,
+): Page<K> {
   if (query.cursor === undefined) return { limit: query.limit, after: undefined };
   const [bound, ...rest] = Buffer.from(query.cursor, 'base64url').toString('utf8').split('\n');
-  if (bound !== fingerprint(filter) || rest.length !== 1) {
+  if (bound !== fingerprint(filter) || rest.length !== 1)
     throw new PlatformError('CURSOR_INVALID', 'This cursor belongs to another list.');
-  }
-  return { limit: query.limit, after: rest[0] };
+  const after = key.safeParse(rest[0]);
+  if (!after.success)
+    throw new PlatformError('CURSOR_INVALID', 'This cursor is not one that the list has given.');
+  return { limit: query.limit, after: after.data };
 }
 
 /**
@@ -39,7 +62,7 @@ export function readPage(
  */
 export function writePage<T>(
   found: T[],
-  page: Page,
+  page: Pick<Page, 'limit'>,
   how: { filter: object; keyOf(item: T): string },
 ): { items: T[]; nextCursor?: string } {
   const items = found.slice(0, page.limit);

@@ -24,6 +24,8 @@ export interface UploadPart {
 /** Form field names, part headers and the options themselves, beside the file. */
 const OPTIONS_BYTES = 262_144;
 const MARGIN_BYTES = OPTIONS_BYTES + 65_536;
+/** Boundary and headers of the first part are looked for in so much of the body. */
+const HEAD_BYTES = 8_192;
 /** How long the rest of a refused body is read and thrown away, so that the caller gets to see the answer. */
 const DRAIN_MS = 30_000;
 
@@ -53,6 +55,23 @@ function openForm(request: Request, limitBytes: number): busboy.Busboy {
   }
 }
 
+/**
+ * The charset that the first part of a form names: busboy decodes by it and does not say so. Later parts are no fields.
+ * @returns what reads it, once the headers of that part have come
+ */
+function watchCharset(request: Request): () => string | undefined {
+  let head = '';
+  const collect = (chunk: Buffer): void => {
+    head += chunk.toString('latin1', 0, HEAD_BYTES);
+    if (head.length >= HEAD_BYTES || head.includes('\r\n\r\n')) request.off('data', collect);
+  };
+  request.on('data', collect);
+  return () => {
+    const [headers = ''] = head.split('\r\n\r\n', 1);
+    return /^content-type:(?:.|\r\n[ \t])*;\s*charset="?([^";\s]+)/im.exec(headers)?.[1];
+  };
+}
+
 function drain(request: Request): void {
   request.unpipe();
   request.resume();
@@ -61,8 +80,24 @@ function drain(request: Request): void {
   request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
 }
 
+/** What is wrong with the value of the field `options`, as busboy decoded it; a charset that it does not know leaves none. */
+function faultOf(
+  value: string | undefined,
+  charset: string | undefined,
+): PlatformError | undefined {
+  if (value === undefined || (charset !== undefined && !/^utf-?8$/i.test(charset)))
+    return new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'The field options is JSON in UTF-8.');
+  // In the place of bytes that are no UTF-8. Whoever means the character itself writes it as an escape.
+  if (value.includes('\uFFFD')) return invalid('/options', 'is not UTF-8');
+  return undefined;
+}
+
 /** Follows one form; settles once, and only after `onFile` has let go of the file. */
-function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
+function followForm<R>(
+  form: busboy.Busboy,
+  upload: Upload<R>,
+  charsetOf: () => string | undefined,
+) {
   let optionsText: string | undefined;
   let file: Readable | undefined;
   let work: Promise<R> | undefined;
@@ -82,7 +117,11 @@ function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
     else if (name !== 'options') refuse(invalid(`/${name}`, 'this field is not part of the form'));
     else if (optionsText !== undefined) refuse(invalid('/options', 'is there twice'));
     else if (info.valueTruncated) refuse(invalid('/options', 'is larger than 256 KiB'));
-    else optionsText = value;
+    else {
+      const fault = faultOf(value, charsetOf());
+      if (fault === undefined) optionsText = value;
+      else refuse(fault);
+    }
   });
   form.on('file', (name, stream, info) => {
     const wrong =
@@ -123,7 +162,7 @@ function followForm<R>(form: busboy.Busboy, upload: Upload<R>) {
 /**
  * Reads a multipart upload as a stream and answers what `onFile` made of it. A refused body is drained for a while,
  * then the connection is closed.
- * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, INVALID_REQUEST, DEADLINE_EXCEEDED, and what `onFile` refuses with
+ * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, INVALID_REQUEST, REQUEST_TIMEOUT, and what `onFile` refuses with
  */
 export async function receiveUpload<R>(request: Request, upload: Upload<R>): Promise<R> {
   try {
@@ -135,8 +174,9 @@ export async function receiveUpload<R>(request: Request, upload: Upload<R>): Pro
 }
 
 async function readForm<R>(form: busboy.Busboy, request: Request, upload: Upload<R>): Promise<R> {
-  const { settled, refuse } = followForm(form, upload);
-  const late = () => refuse(new PlatformError('DEADLINE_EXCEEDED', 'The upload took too long.'));
+  const { settled, refuse } = followForm(form, upload, watchCharset(request));
+  const late = () =>
+    refuse(new PlatformError('REQUEST_TIMEOUT', 'The upload did not come in time.'));
   const gone = () => refuse(invalid('', 'the connection ended before the body did'));
   const timer = setTimeout(late, upload.deadlineMs);
   upload.signal.addEventListener('abort', gone);

@@ -75,7 +75,8 @@ export type RouteSpec<
   Q extends z.ZodType,
   B extends z.ZodType,
   R extends z.ZodType,
-> = RouteAccess & RouteFacts<P, Q, B, R>;
+  W extends z.ZodType,
+> = RouteAccess & RouteFacts<P, Q, B, R, W>;
 
 /** What an endpoint is, whoever may call it. */
 interface RouteFacts<
@@ -83,6 +84,7 @@ interface RouteFacts<
   Q extends z.ZodType,
   B extends z.ZodType,
   R extends z.ZodType,
+  W extends z.ZodType,
 > {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** OpenAPI form: `/v1/approvals/{id}:decide`. */
@@ -92,8 +94,9 @@ interface RouteFacts<
   summary: string;
   description?: string;
   params?: P;
+  /** Strict, as `params` and `body`: unknown keys are refused with their pointer. None: no query is taken. */
   query?: Q;
-  /** JSON body; strict: unknown keys are refused with their pointer. */
+  /** JSON body. None: no body but `{}` is taken. */
   body?: B;
   /** A streamed multipart body instead of JSON: its fields as documented, and one file. */
   upload?: { fields: z.ZodType; fileDescription: string; limitBytes: number };
@@ -103,7 +106,7 @@ interface RouteFacts<
   bodyDeadlineMs?: number;
   /** What it is worth under load, where method and body do not say it: see `classOfRequest`. */
   class?: AdmissionClass;
-  /** Success status and body. */
+  /** Success status and body; what the schema does not declare is left out of the answer. */
   response: {
     status: number;
     schema: R;
@@ -120,16 +123,21 @@ interface RouteFacts<
     body?: unknown;
   };
   handle(request: RouteRequest<z.infer<P>, z.infer<Q>, z.infer<B>>): Promise<Reply<z.infer<R>>>;
-  /** The result if it is ready before `deadline`; undefined leaves the 202 as it is. */
-  wait?(
-    request: RouteRequest<z.infer<P>, z.infer<Q>, z.infer<B>>,
-    started: z.infer<R>,
-  ): Promise<Reply<unknown> | undefined>;
+  /** How `Prefer: wait=n` is answered. */
+  wait?: {
+    /** Of the result, which is answered with 200. */
+    schema: W;
+    /** The result if it is ready in time; undefined leaves the 202 as it is. */
+    read(
+      request: RouteRequest<z.infer<P>, z.infer<Q>, z.infer<B>>,
+      started: z.infer<R>,
+    ): Promise<Reply<z.infer<W>> | undefined>;
+  };
 }
 
 /** A route with its types erased: what the registry holds. */
 export interface Route {
-  spec: RouteSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType>;
+  spec: RouteSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType, z.ZodType>;
 }
 
 /** Registers one endpoint. A route with neither a permission nor a reason to be public does not compile. */
@@ -138,7 +146,8 @@ export function route<
   Q extends z.ZodType,
   B extends z.ZodType,
   R extends z.ZodType,
->(spec: RouteSpec<P, Q, B, R>): Route {
+  W extends z.ZodType,
+>(spec: RouteSpec<P, Q, B, R, W>): Route {
   return { spec: spec };
 }
 

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Principal } from '../domain/access/principal.js';
+import { retryAfterSeconds } from '../domain/admission/rate-limit.js';
 import type { AuditFacts } from '../domain/audit/contract.js';
 import { digestOf, sha256 } from '../domain/digest.js';
 import { errorTable, PlatformError, type ErrorCode } from '../domain/errors.js';
@@ -8,12 +9,15 @@ import type { Caller } from '../domain/events/change.js';
 import {
   admissionOf,
   AdmissionRefused,
+  beginWork,
   writeRefused,
   type EdgeAdmission,
   type Permit,
 } from './admission.js';
-import { asPlatformError, fieldErrors, problemOf } from './problem.js';
-import { jsonOf, readJson, readRaw, type BodyLimits } from './read-json.js';
+import { fitAnswer } from './fit-answer.js';
+import { bodyLimitsOf, parseRequest } from './parse-request.js';
+import { asPlatformError, problemOf } from './problem.js';
+import { readRaw } from './read-json.js';
 import { mutates, type Reply, type Route, type RouteRequest } from './route.js';
 
 /** What every route needs from outside: identity, starts, and a place for refusals. */
@@ -29,9 +33,9 @@ export interface EdgeDeps {
   log: { warn(facts: object, message: string): void; error(facts: object, message: string): void };
   /** Told of every request that was answered, or whose caller went away. */
   observe(request: FinishedRequest): void;
-  /** One request as one span of a trace; absent where none is kept. */
+  /** One request as one span of its caller's trace; absent where none is kept. */
   trace?(
-    of: { operation: string; requestId: string },
+    of: { operation: string; requestId: string; headers: Request['headers'] },
     work: () => Promise<{ status: number }>,
   ): Promise<void>;
   /** Who is let in, and how much of it at once; absent: everybody. */
@@ -58,14 +62,9 @@ interface FinishedRequest {
 
 const CALLER_GONE = 499;
 
-const DEFAULT_BODY_BYTES = 262_144;
-const DEFAULT_BODY_DEADLINE_MS = 30_000;
 const MAX_WAIT_S = 30;
-
-const bodyLimitsOf = ({ bodyLimitBytes, bodyDeadlineMs }: Route['spec']): BodyLimits => ({
-  bytes: bodyLimitBytes ?? DEFAULT_BODY_BYTES,
-  deadlineMs: bodyDeadlineMs ?? DEFAULT_BODY_DEADLINE_MS,
-});
+/** When to come back after a failure of ours that says nothing of its end. */
+const RETRY_MS = 2_000;
 
 /** Who sends a request, and what came with the proof of it. */
 interface Who {
@@ -116,39 +115,6 @@ function waitMsOf(header: string | undefined): number {
   return seconds === undefined ? 0 : Math.min(Number(seconds), MAX_WAIT_S) * 1000;
 }
 
-/** Parses path, query and body; every wrong field of all three is named at once. */
-async function parseRequest(
-  request: Request,
-  response: Response,
-  context: { route: Route; who: Who },
-) {
-  const { spec } = context.route;
-  const { signed } = context.who;
-  const params = spec.params?.safeParse(request.params) ?? { success: true as const, data: {} };
-  if (!params.success && !mutates(spec)) {
-    throw new PlatformError('NOT_FOUND', 'There is nothing of this id here.');
-  }
-  const query = spec.query?.safeParse(request.query);
-  const raw =
-    spec.body === undefined
-      ? undefined
-      : signed !== undefined
-        ? jsonOf(signed.bytes)
-        : await readJson(request, response, bodyLimitsOf(spec));
-  const body = spec.body?.safeParse(raw ?? {});
-  const errors = [
-    ...(params.success ? [] : fieldErrors(params.error, ['path'])),
-    ...(query === undefined || query.success ? [] : fieldErrors(query.error, ['query'])),
-    ...(body === undefined || body.success ? [] : fieldErrors(body.error)),
-  ];
-  if (errors.length > 0) {
-    throw new PlatformError('INVALID_REQUEST', `Wrong fields of the request: ${errors.length}.`, {
-      errors,
-    });
-  }
-  return { params: params.data, query: query?.data ?? {}, body: body?.data, content: raw };
-}
-
 /** The committed answer does not wait longer than this for Temporal; the relay carries on. */
 const CARRY_OUT_MS = 5_000;
 
@@ -193,7 +159,12 @@ async function answer(
   context: { route: Route; deps: EdgeDeps; who: Who; permit: Permit | undefined },
 ) {
   const { route, deps, who, permit } = context;
-  const parsed = await parseRequest(request, response, context);
+  const { spec } = route;
+  const parsed = await parseRequest(request, response, {
+    spec,
+    signedBytes: who.signed?.bytes,
+    arrived: () => beginWork(permit),
+  });
   const signal = whileWanted(response, deps.stopping);
   const routeRequest: RouteRequest<unknown, unknown, unknown> = {
     principal: who.principal,
@@ -210,19 +181,20 @@ async function answer(
     },
     raw: request,
   };
-  let reply: Reply<unknown> = await route.spec.handle(routeRequest);
+  let reply: Reply<unknown> = await spec.handle(routeRequest);
   const replayed = reply.replayed === true;
   await carryOut(deps, who, reply);
-  if (reply.status === 202 && routeRequest.waitMs > 0 && route.spec.wait !== undefined) {
+  if (reply.status === 202 && routeRequest.waitMs > 0 && spec.wait !== undefined) {
     // Who waits does no work meanwhile, and takes nobody's place.
     permit?.release(true);
-    reply = (await route.spec.wait(routeRequest, reply.body)) ?? reply;
+    reply = (await spec.wait.read(routeRequest, reply.body)) ?? reply;
   }
+  const body = fitAnswer(spec, reply);
   if (replayed) response.set('Idempotent-Replayed', 'true');
   response
     .set(reply.headers ?? {})
     .status(reply.status)
-    .json(reply.body);
+    .json(body);
 }
 
 function epochOf(header: string | undefined): number | undefined {
@@ -257,7 +229,11 @@ async function refuse(
     });
   }
   response.set('x-should-retry', String(retryable));
-  if (status === 503) response.set('Retry-After', '2');
+  if (status === 503 && retryable) {
+    const { retryAfterMs: asked } = refusal.extensions;
+    const waitMs = typeof asked === 'number' && asked > 0 ? asked : RETRY_MS;
+    response.set('Retry-After', String(retryAfterSeconds(waitMs, Math.random())));
+  }
   if (isFlood) writeRefused(response.req, response, refusal);
   if (status === 401) response.set('WWW-Authenticate', 'Bearer');
   response
@@ -372,6 +348,6 @@ export function serveRoute(route: Route, deps: EdgeDeps): RequestHandler {
       return { status: response.statusCode };
     };
     if (deps.trace === undefined) await work();
-    else await deps.trace({ operation, requestId }, work);
+    else await deps.trace({ operation, requestId, headers: request.headers }, work);
   };
 }

@@ -30,7 +30,7 @@ const verified = (found: BackupVerified): string[] => [
   found.fault === null
     ? `✓ ${found.backupId}: ${found.files} files, ${sizeOf(found.bytes)}, all as they were written`
     : `✗ ${found.backupId}: ${found.fault.path} ${found.fault.detail}`,
-  `  ${found.archivedWal} WAL files are archived beyond it`,
+  `  ${found.archivedWal} WAL files are archived beyond it; a restore would end with ${found.walEnd}`,
 ];
 
 const restored = (done: BackupRestored): string[] => [
@@ -40,6 +40,7 @@ const restored = (done: BackupRestored): string[] => [
     ({ tenant, from, to, witnessedAt }) =>
       `  lost: entries ${from} to ${to} of the audit chain of ${tenant}, the last witnessed at ${witnessedAt}`,
   ),
+  ...done.findings.map((finding) => `  ✗ ${finding}`),
   ...(done.setAside === null ? [] : [`  the former database is in ${done.setAside}`]),
   `  took ${secondsOf(done.durationMs)}`,
   'Start it with `npm start`; `anneal divergences list` says what was reconciled.',
@@ -109,7 +110,7 @@ function addRestore(
       const request = { folder: restore.args[0], to, at, keys, replace };
       const show = formOf(deps, restore, restored);
       const done = await printed(deps, () => deps.backup.restore(request, deps.io.err), show);
-      return done === undefined ? 1 : 0;
+      return done?.findings.length === 0 ? 0 : 1;
     }),
   );
 }
@@ -139,7 +140,9 @@ export function addBackupCommands(
   const verify = parent
     .command('verify')
     .summary('Read a backup again, byte by byte')
-    .description('Compares every file with the manifest and the manifest with its MAC.')
+    .description(
+      'Compares every file with the manifest and the manifest with its MAC, opens archived WAL and looks for gaps in it.',
+    )
     .argument('[folder]', 'folder of the backup; the newest of ANNEAL_BACKUP_DIR by default')
     .option('--keys <folder>', 'folder of the kept keys; those of this installation by default');
   verify.addHelpText('after', '\nExample:\n  $ anneal backup verify /mnt/backups/bkp_01K…');

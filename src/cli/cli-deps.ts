@@ -54,5 +54,5 @@ export interface CliDeps {
   pause: (ms: number) => Promise<void>;
   backup: BackupPort;
   /** The probes of `doctor`, in the order in which they are shown. */
-  probes: () => Probe[];
+  probes: () => Promise<Probe[]>;
 }

@@ -174,7 +174,7 @@ function addDoctor(
   command.addHelpText('after', '\nExample:\n  $ anneal doctor --output json');
   command.action(() =>
     run(async () => {
-      const reports = await runProbes(deps.probes(), deps);
+      const reports = await runProbes(await deps.probes(), deps);
       const output = command.optsWithGlobals<GlobalOptions>().output ?? 'table';
       deps.io.out(renderDoctor(deps.io, output, reports));
       return reports.every(({ ok }) => ok) ? 0 : 1;

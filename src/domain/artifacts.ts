@@ -26,6 +26,14 @@ export interface StagedName {
   name: string;
 }
 
+const UPLOAD_SCOPE = 'upload-';
+
+/** The staging area of what one request sends: dropped with its answer. */
+export const uploadScope = (requestId: string): string => `${UPLOAD_SCOPE}${requestId}`;
+
+/** Whether a staging area is a request's; the others belong to runs, which may take days. */
+export const isUploadScope = (scope: string): boolean => scope.startsWith(UPLOAD_SCOPE);
+
 /** An object in a staging area. */
 export interface StagedArtifact {
   ref: ArtifactRef;
@@ -45,6 +53,11 @@ export interface ArtifactStore {
   put(input: ArtifactBody): Promise<StoredArtifact>;
   /** Stores bytes under a name of a staging area, replacing what was there. */
   putStaged(input: ArtifactBody & StagedName): Promise<StoredArtifact>;
+  /**
+   * Makes a staged object a finished one without copying its bytes, and answers its ref. Idempotent.
+   * @param staged.sha256 what `putStaged` answered: it is not computed again
+   */
+  keepStaged(staged: { tenantId: string; ref: ArtifactRef; sha256: Digest }): Promise<ArtifactRef>;
   /**
    * Reads bytes in order. With `verify` the digest of a finished artifact is checked while reading and the stream
    * fails at its end if it differs, so what was read must not be acted on before the end.
@@ -67,4 +80,10 @@ export interface ArtifactStore {
   findStaged(name: StagedName): Promise<StagedArtifact | undefined>;
   /** Removes the staging area of a scope. Idempotent. */
   dropStaged(tenantId: string, scope: string): Promise<void>;
+  /**
+   * Removes what killed processes left: staging areas of uploads that nobody wrote to for `uploadMs`, and half-written
+   * files of a day ago. Finished artifacts are never touched. Idempotent; several processes may sweep at a time.
+   * @returns how many files and areas are gone
+   */
+  sweep(of: { nowMs: number; uploadMs: number }): Promise<number>;
 }

@@ -41,7 +41,10 @@ export function createAdmissionMetrics(registry: Registry) {
     new Gauge({ name, help, labelNames, registers });
   const limit = gauge('anneal_admission_limit', 'Requests that may be at work at once, now.');
   const permits = gauge('anneal_admission_permits', 'Requests at work.', ['class']);
-  const streams = gauge('anneal_admission_streams', 'Uploads under way.');
+  const streams = gauge(
+    'anneal_admission_streams',
+    'Request bodies on their way, uploads among them.',
+  );
   const poolWait = gauge(
     'anneal_database_wait_seconds',
     '95th percentile of the wait for a Postgres connection in the last window.',

@@ -14,10 +14,11 @@ import { taskQueues } from '../domain/task-queues.js';
 import { requireUrl, type Parts } from './dependencies.js';
 import type { AllRouteDeps } from './routes.js';
 import type { NamedLoop } from './run-loops.js';
+import type { Serving } from './serving.js';
 
 /** A window of the adaptive limit. */
 const WINDOW_MS = 500;
-/** Calls of the control plane at once, and uploads. */
+/** Calls of the control plane at once, and bodies on their way. */
 const CONTROL_COUNT = 64;
 const STREAM_COUNT = 256;
 const BACKLOG = { everyMs: 1_500, freshMs: 10_000 };
@@ -26,10 +27,17 @@ const BACKLOG_WAIT_MS = { least: 2_000, most: 60_000 };
 
 type Admit = AllRouteDeps['inference']['admit'];
 
-/** Admission with the gate of durable starts in front of it: neither a store nor Temporal is asked for what would be late. */
+/**
+ * Admission with the gate of durable starts in front of it: of what would be late nothing is written and nothing started. A
+ * repeat starts nothing, and is answered whatever waits.
+ */
 function gated(
   admit: Admit,
-  of: { gate: ReturnType<typeof createBacklogLoop>; shed: Parts['metrics']['admission']['shed'] },
+  of: {
+    findAdmitted: Serving['pipeline']['findAdmitted'];
+    gate: ReturnType<typeof createBacklogLoop>;
+    shed: Parts['metrics']['admission']['shed'];
+  },
 ): Admit {
   return async (request, context) => {
     const lateByMs = of.gate.lateBy({
@@ -37,6 +45,8 @@ function gated(
       deadlineMs: request.deadlineMs ?? defaultInferenceLimits.deadlineMs,
     });
     if (lateByMs === undefined) return admit(request, context);
+    const before = await of.findAdmitted(context.caller);
+    if (before !== undefined) return before;
     const as = { reason: 'backlog', class: context.waiting ? 'interactive' : 'durable' } as const;
     of.shed(as);
     const { least, most } = BACKLOG_WAIT_MS;
@@ -101,11 +111,11 @@ export async function openAdmission(parts: Parts) {
   return {
     edge: admission,
     /** The same routes, durable starts behind their gate. */
-    gate: (routes: AllRouteDeps): AllRouteDeps => ({
+    gate: (routes: AllRouteDeps, { findAdmitted }: Serving['pipeline']): AllRouteDeps => ({
       ...routes,
       inference: {
         ...routes.inference,
-        admit: gated(routes.inference.admit, { gate, shed: metrics.admission.shed }),
+        admit: gated(routes.inference.admit, { findAdmitted, gate, shed: metrics.admission.shed }),
       },
     }),
     loops,

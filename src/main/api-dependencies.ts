@@ -28,6 +28,7 @@ import { readJsonArtifact } from '../adapters/tabular/staged-state.js';
 import { createVerifyAudit } from '../activities/audit/index.js';
 import { createSettlementLoop } from '../activities/inference/index.js';
 import { openOutput } from '../activities/inference/settle.js';
+import { createUploadSweepLoop } from '../activities/upload-sweep-loop.js';
 import { defaultPublicationLimits } from '../domain/datasets/contract.js';
 import type { SnapshotProfile } from '../domain/datasets/profile.js';
 import { defaultTrainingLimits } from '../domain/training/contract.js';
@@ -42,6 +43,8 @@ import type { Serving } from './serving.js';
 
 /** A whole upload's body, in milliseconds (15 minutes). */
 const UPLOAD_DEADLINE_MS = 900_000;
+/** As long again for what follows the body: by then an upload is answered, or its process is dead. */
+const UPLOAD_ABANDONED_MS = 2 * UPLOAD_DEADLINE_MS;
 /** Continue-as-new long before the server's own suggestion near 4,096 events. */
 const MAX_HISTORY_EVENTS = 1_500;
 /** A lost settlement notice costs a waiting caller this much. */
@@ -177,7 +180,16 @@ export function createRouteDeps(parts: Parts, serving: Serving) {
     },
     reconcile: createDivergenceStore(db),
   };
-  const loops: NamedLoop[] = [{ name: 'settlements', loop: settlements }];
+  const uploadSweep = createUploadSweepLoop({
+    sweep: (of) => parts.artifacts.sweep(of),
+    uploadMs: UPLOAD_ABANDONED_MS,
+    nowMs: () => Date.now(),
+    log: parts.log,
+  });
+  const loops: NamedLoop[] = [
+    { name: 'settlements', loop: settlements },
+    { name: 'upload-sweep', loop: uploadSweep },
+  ];
   return {
     routes,
     loops,

@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { loadConfig, type Config } from '../config.js';
+import { loadConfig, requireHosts, type Config } from '../config.js';
 import { createApp } from '../api/app.js';
 import type { EtlRouteDeps } from '../api/etl/index.js';
-import { formatId } from '../domain/ids.js';
+import type { EdgeDeps } from '../api/serve-route.js';
 import { openAdmission } from './admission.js';
 import { createAuthentication } from './api-authentication.js';
 import { createRouteDeps } from './api-dependencies.js';
 import { openParts, requireUrl, type Parts } from './dependencies.js';
+import { createRequestIds } from './create-request-ids.js';
 import { createEdgeServer } from './edge-server.js';
 import { closeServer, listen, startInternalListener } from './internal-listener.js';
 import { allRoutes } from './routes.js';
@@ -19,6 +19,7 @@ import { traceRequest } from './telemetry.js';
 
 const DRAIN_MS = 30_000;
 
+const newRequestId = createRequestIds();
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What an entry other than the product's puts around what a capability asks for: failpoints. */
@@ -42,27 +43,30 @@ export async function createPublicServer(
   const { routes } = routeDeps;
   const etl = around.etl?.(routes.etl) ?? routes.etl;
   const admission = await openAdmission(parts);
-  const app = createApp(allRoutes(admission.gate({ ...routes, etl })), {
+  const observe: EdgeDeps['observe'] = (request) => {
+    metrics.edge.observeRequest(request);
+    // A line for each request of a flood would be a flood itself.
+    if (!isShed(request)) log.info(request, 'request');
+  };
+  const app = createApp(allRoutes(admission.gate({ ...routes, etl }, serving.pipeline)), {
     admission: admission.edge,
     authenticate: createAuthentication(parts, stopping),
     startWorkflow: starter.startWorkflow,
     wakeWorkflow: starter.wakeWorkflow,
     recordRefusal: routeDeps.recordRefusal,
-    newRequestId: () => formatId('request', Date.now(), randomBytes(10)),
+    newRequestId,
     log,
-    observe: (request) => {
-      metrics.edge.observeRequest(request);
-      // A line for each request of a flood would be a flood itself.
-      if (!isShed(request)) log.info(request, 'request');
-    },
+    observe,
     trace: traceRequest,
     stopping,
-    hosts: config.api.hosts,
+    hosts: requireHosts(config),
   });
   const server = createEdgeServer(app, {
     connections: config.api.connectionCount,
     addressConnections: config.api.addressConnectionCount,
     onRejected: metrics.edge.rejectConnection,
+    newRequestId,
+    onUnreadable: (refused) => observe({ ...refused, operation: 'unmatched', seconds: 0 }),
   });
   server.on('request', (_request, response: ServerResponse) => {
     metrics.edge.changeInflight(1);
@@ -87,6 +91,7 @@ export async function createPublicServer(
 
 /** Starts the API. `around` is for entries other than the product's. */
 export async function startApi(config: Config, around?: ApiAround): Promise<Running> {
+  requireHosts(config);
   const opened = await openParts(config, {
     name: 'api',
     databaseUrl: requireUrl(config.postgres.apiUrl, 'ANNEAL_API_DATABASE_URL'),

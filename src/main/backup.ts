@@ -1,9 +1,9 @@
 import { link, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { listFiles } from '../adapters/backup/list-files.js';
 import { listBackups, readManifest, writeManifest } from '../adapters/backup/manifest-file.js';
-import { digestFile, fileKeyOf, sealFile, syncFile } from '../adapters/backup/sealed-file.js';
-import { listArchivedWal } from '../adapters/backup/wal-archive.js';
+import { digestFile, sealFile, syncFile, type FileKey } from '../adapters/backup/sealed-file.js';
+import { checkArchivedWal, listArchivedWal } from '../adapters/backup/wal-archive.js';
 import {
   beginBaseBackup,
   describeDatabase,
@@ -20,6 +20,7 @@ import type {
   BackupVerified,
 } from '../domain/backup/contract.js';
 import { sha256Hex } from '../domain/digest.js';
+import { readFileKeys, toFileKey } from './backup-keys.js';
 import { devAdminUrl } from './dev-services.js';
 
 /** What lies in the state folder beside the database and is needed again; the rest is derived, secret or a log. */
@@ -38,7 +39,7 @@ async function digestKeys(stateDir: string): Promise<BackupManifest['keys']> {
 /** What one backup is written with. */
 interface Writing {
   folder: string;
-  key: Uint8Array;
+  key: FileKey;
   files: BackupFile[];
 }
 
@@ -89,7 +90,9 @@ async function copyArtifacts(writing: Writing, stateDir: string, before: string 
   for (const path of files.map((each) => `artifacts/${each}`)) {
     const earlier = known.get(path);
     const target = join(writing.folder, path);
+    // What a run has staged is replaced under the same name; only what is named by its digest never changes.
     const linked =
+      path.includes('/sha256/') &&
       earlier !== undefined &&
       before !== undefined &&
       (await mkdir(dirname(target), { recursive: true, mode: 0o700 })
@@ -110,7 +113,8 @@ export async function createBackup(config: Config, to: string | undefined): Prom
   const root = to ?? config.backupDir;
   if (root === undefined) throw new Error('say where to: --to <folder>, or set ANNEAL_BACKUP_DIR');
   const { stateDir } = config;
-  const { version: keyVersion, key: secret } = await createBackupKeys(keyFolderOf(stateDir))();
+  const newest = await createBackupKeys(keyFolderOf(stateDir))();
+  const { version: keyVersion, key: secret } = newest;
   const adminUrl = await devAdminUrl(config);
   const before = (await listBackups(root)).at(-1);
   const backupId = newId('backup');
@@ -119,7 +123,7 @@ export async function createBackup(config: Config, to: string | undefined): Prom
     const said = error instanceof Error ? error.message : String(error);
     throw new Error(`the bundled Postgres does not answer (${said}): start it with \`npm start\``);
   });
-  const writing: Writing = { folder, key: fileKeyOf(secret.reveal()), files: [] };
+  const writing: Writing = { folder, key: toFileKey(newest), files: [] };
   try {
     const { end, folders } = await copyCluster(writing, base);
     const url = new URL(adminUrl);
@@ -201,26 +205,41 @@ export async function chooseBackup(config: Config, folder: string | undefined): 
   return newest;
 }
 
-/**
- * Reads every byte of a backup again and compares it with the manifest, and the manifest with its MAC.
- * @param keys folder of the key that it was sealed with
- */
-export async function verifyBackup(folder: string, keys: string): Promise<BackupVerified> {
+/** What is known of a backup once every byte of it was read again. */
+export async function verifyBase(
+  folder: string,
+  keys: string,
+): Promise<{ manifest: BackupManifest; fault: BackupVerified['fault'] }> {
   const { manifest, isAuthentic } = await readManifest(folder);
   const { key } = await createBackupKeys(keys)(manifest.keyVersion);
   const fault = isAuthentic(key.reveal())
     ? await findFault(folder, manifest)
     : { path: 'manifest.json', detail: 'was changed, or belongs to another key' };
-  const beyond = (await listArchivedWal(dirname(folder))).filter(
-    (name) => name.slice(0, 24) > manifest.postgres.lastWal,
+  return { manifest, fault };
+}
+
+/**
+ * Reads every byte of a backup again and compares it with the manifest, and the manifest with its MAC; then opens what is
+ * archived beyond it and looks for gaps.
+ * @param keys folder of the keys that all of it was sealed with
+ */
+export async function verifyBackup(folder: string, keys: string): Promise<BackupVerified> {
+  const base = await verifyBase(folder, keys);
+  const { postgres, backupId, files, bytes } = base.manifest;
+  const archive = dirname(resolve(folder));
+  const wal = await checkArchivedWal(archive, postgres, await readFileKeys(keys));
+  const beyond = (await listArchivedWal(archive)).filter(
+    (name) => name.slice(0, 24) > postgres.lastWal,
   );
+  const fault = base.fault ?? wal.fault;
   return {
     folder,
-    backupId: manifest.backupId,
+    backupId,
     status: fault === null ? 'intact' : 'broken',
-    files: manifest.files.length,
-    bytes: manifest.bytes,
+    files: files.length,
+    bytes,
     archivedWal: beyond.length,
+    walEnd: wal.end,
     fault,
   };
 }

@@ -7,12 +7,10 @@ import { z } from 'zod';
 import type { CliIo } from '../cli/cli-deps.js';
 import { runCli } from '../cli/run-cli.js';
 import { ConfigError, loadConfig } from '../config.js';
-import { chooseBackup, createBackup, verifyBackup } from './backup.js';
-import { doctorProbes } from './doctor-probes.js';
 import { projectFolder } from './project-folder.js';
-import { restoreBackup } from './restore.js';
 
-// `npx anneal`: the command line, built from openapi.json and wired to this terminal.
+// `npx anneal`: the command line, built from openapi.json and wired to this terminal. What opens stores and Temporal is loaded
+// by the commands that do so: the others would wait a second for it.
 
 const NARROWEST = 80;
 const manifestSchema = z.looseObject({ version: z.string() });
@@ -51,15 +49,25 @@ async function main(): Promise<number> {
     nowMs: () => performance.now(),
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     backup: {
-      create: (to) => createBackup(config, to),
-      verify: async (folder, keys) =>
-        verifyBackup(await chooseBackup(config, folder), keys ?? join(config.stateDir, 'keys')),
+      create: async (to) => {
+        const { createBackup } = await import('./backup.js');
+        return createBackup(config, to);
+      },
+      verify: async (folder, keys) => {
+        const { chooseBackup, verifyBackup } = await import('./backup.js');
+        return verifyBackup(
+          await chooseBackup(config, folder),
+          keys ?? join(config.stateDir, 'keys'),
+        );
+      },
       restore: async (request, say) => {
+        const { chooseBackup } = await import('./backup.js');
+        const { restoreBackup } = await import('./restore.js');
         const folder = await chooseBackup(config, request.folder);
         return restoreBackup(config, { ...request, folder }, say);
       },
     },
-    probes: () => doctorProbes(config),
+    probes: async () => (await import('./doctor-probes.js')).doctorProbes(config),
   });
 }
 

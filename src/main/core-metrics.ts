@@ -1,3 +1,13 @@
+/** What Temporal core gives as the reason of a failed task: `FailureReason` of its telemetry/metrics.rs. */
+export const coreFailureReasons = [
+  'NonDeterminismError',
+  'WorkflowError',
+  'ActivityError',
+  'GrpcMessageTooLarge',
+  'PayloadsTooLarge',
+  'ExternalStorageError',
+] as const;
+
 /** Series of Temporal core that alerts and dashboards read, on the worker's port `ANNEAL_TEMPORAL_METRICS_PORT`. */
 export const coreMetrics: readonly {
   name: string;
@@ -10,7 +20,7 @@ export const coreMetrics: readonly {
   {
     name: 'temporal_activity_execution_failed',
     type: 'counter',
-    labels: ['activity_type', 'task_queue'],
+    labels: ['activity_type', 'workflow_type', 'failure_reason', 'task_queue'],
     help: 'Attempts of activities that failed.',
     onlyInTrouble: true,
   },

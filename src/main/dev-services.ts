@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../adapters/postgres/embedded.js';
 import { migrate, type MigrationReport } from '../adapters/postgres/migrate.js';
 import { provision, type RolePasswords, type RoleUrls } from '../adapters/postgres/provision.js';
+import { wakeCheckpointer } from '../adapters/postgres/wake-checkpointer.js';
 import { serverProcesses } from '../adapters/processes/server-processes.js';
 import { connectTemporal } from '../adapters/temporal/connect.js';
 import { startTemporalDevServer, type DevServer } from '../adapters/temporal/dev-server.js';
@@ -64,9 +65,9 @@ export interface DevPostgres {
 }
 
 /** Every segment of WAL goes to a folder of the cluster, from where it is sealed into the backup folder. */
-const archiving = {
+export const archiving = {
   archive_mode: 'on',
-  archive_timeout: '60s',
+  archive_timeout: '45s',
   archive_command: `mkdir -p ${WAL_STAGING} && cp "%p" "${WAL_STAGING}/%f.part" && sync "${WAL_STAGING}/%f.part" && mv -f "${WAL_STAGING}/%f.part" "${WAL_STAGING}/%f"`,
 };
 
@@ -108,6 +109,7 @@ export async function startPostgresWith(
     });
     // Where any free port was asked for, the next start has to take the same one.
     ({ port } = started);
+    if (settings['archive_timeout'] !== undefined) await wakeCheckpointer(started.adminUrl);
     return started;
   });
   const urls = await provision(server.adminUrl, passwords, {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { childEnv, loadConfig, type Config } from '../config.js';
+import { childEnv, loadConfig, requireHosts, type Config } from '../config.js';
 import { obtainWorkflowBundles } from './bundle-cache.js';
 import { bootstrapInstallation } from './bootstrap-installation.js';
 import { supervise } from './child-processes.js';
@@ -136,6 +136,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const config = loadConfig();
+  requireHosts(config);
   await lockState(config.stateDir);
   await endLeftBehindProcesses(config.stateDir, say);
   await assertPortsFree(config);

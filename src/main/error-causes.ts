@@ -12,7 +12,7 @@ export const errorCauses: Record<ErrorCode, string> = {
   SEPARATION_OF_DUTIES: 'Two steps that have to be taken by two people were to be taken by one.',
   NOT_FOUND: 'There is no such thing, or it belongs to another tenant; both answer alike.',
   METHOD_NOT_ALLOWED: 'The path is there, and does not take this method.',
-  REQUEST_TIMEOUT: 'The body of the request did not come in time.',
+  REQUEST_TIMEOUT: 'The head, the body or the file of the request did not come in time.',
   MODEL_NOT_FOUND: 'No model of this name is registered.',
   NO_ACTIVE_VERSION: 'The model has no version in this environment that takes traffic.',
   ILLEGAL_TRANSITION: 'The thing is in a state from which this step does not lead anywhere.',
@@ -35,6 +35,8 @@ export const errorCauses: Record<ErrorCode, string> = {
   STALE_EPOCH: 'Somebody else changed the routing, or the live generation, in the meantime.',
   PAYLOAD_TOO_LARGE: 'The body, the file or the document is larger than it may be.',
   UNSUPPORTED_MEDIA_TYPE: 'The content type, its charset or its compression is not taken here.',
+  HEADERS_TOO_LARGE:
+    'The address and the headers of the request are longer than they may be together.',
   CONTRACT_VIOLATION: 'The inputs do not fit the contract of the model.',
   CONTRACT_REQUIRED: 'The data set has no contract yet.',
   CONTRACT_INVALID: 'The contract contradicts itself, or is weaker than it may be.',

@@ -4,6 +4,9 @@ import type { Metrics } from './metrics.js';
 /** One readiness check: undefined when well, else what is wrong. */
 export type ReadinessCheck = () => Promise<string | undefined>;
 
+/** Names of the checks that processes have; `stopping` is the API's alone, and an alert tells by it that there is one. */
+export const readinessChecks = ['stopping', 'database', 'temporal', 'workers', 'loops'] as const;
+
 /** A check that answers later than this is not well; a scrape must not wait for a store that is away. */
 const CHECK_MS = 2_000;
 
@@ -23,7 +26,7 @@ export async function startInternalListener(options: {
   host: string;
   port: number;
   metrics: Metrics;
-  checks: Record<string, ReadinessCheck>;
+  checks: Partial<Record<(typeof readinessChecks)[number], ReadinessCheck>>;
 }): Promise<{ server: Server; close: () => Promise<void> }> {
   const { registry, platform } = options.metrics;
   const readiness = async () => {

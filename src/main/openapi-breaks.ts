@@ -43,6 +43,8 @@ interface Field {
   required: boolean;
   /** Undefined where any value goes. */
   values: Set<string> | undefined;
+  /** A field of any name and any value: it promises a reader nothing. */
+  isOpen: boolean;
 }
 type Fields = Map<string, Field>;
 
@@ -53,18 +55,19 @@ function merge(fields: Fields, path: string, field: Field): void {
     known === undefined
       ? field.values
       : known.values && field.values && new Set([...known.values, ...field.values]);
-  fields.set(path, { required: field.required && (known?.required ?? true), values });
+  const required = field.required && (known?.required ?? true);
+  fields.set(path, { required, values, isOpen: field.isOpen && (known?.isOpen ?? true) });
 }
 
 /** Lists every field that a schema names; a schema inside itself is followed once. */
 function collect(document: Document, source: unknown, into: Fields): Fields {
   const walk = (
     given: unknown,
-    at: { path: string; required: boolean; inside: string[] },
+    at: { path: string; required: boolean; inside: string[]; isOpen?: boolean },
   ): void => {
     const schema = schemaSchema.safeParse(given).data;
     if (schema === undefined) return;
-    const { path, required, inside } = at;
+    const { path, required, inside, isOpen = false } = at;
     const { $ref } = schema;
     if ($ref !== undefined) {
       if (inside.includes($ref)) return;
@@ -78,14 +81,21 @@ function collect(document: Document, source: unknown, into: Fields): Fields {
       walk(part, { ...at, required: false });
     const isUnion = schema.allOf ?? schema.anyOf ?? schema.oneOf;
     if (path !== '' && isUnion === undefined)
-      merge(into, path, { required, values: schema.enum && new Set(schema.enum.map(String)) });
+      merge(into, path, {
+        required,
+        values: schema.enum && new Set(schema.enum.map(String)),
+        isOpen,
+      });
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
       const must = (required || path === '') && (schema.required ?? []).includes(name);
       walk(property, { path: `${path}/${name}`, required: must, inside });
     }
     if (schema.items !== undefined) walk(schema.items, { path: `${path}/*`, required, inside });
-    if (typeof schema.additionalProperties === 'object')
-      walk(schema.additionalProperties, { path: `${path}/*`, required: false, inside });
+    const others = schema.additionalProperties;
+    if (typeof others === 'object' && others !== null) {
+      const says = Object.keys(others).length > 0;
+      walk(others, { path: `${path}/*`, required: false, inside, isOpen: !says });
+    }
   };
   walk(source, { path: '', required: true, inside: [] });
   return into;
@@ -102,6 +112,7 @@ function requestFields(document: Document, operation: Operation): Fields {
     merge(fields, path, {
       required: parameter.required,
       values: values && new Set(values.map(String)),
+      isOpen: false,
     });
   }
   return fields;
@@ -111,7 +122,7 @@ function responseFields(document: Document, operation: Operation): Fields {
   const fields: Fields = new Map();
   for (const [status, { content }] of Object.entries(operation.responses)) {
     if (!status.startsWith('2')) continue;
-    fields.set(status, { required: true, values: undefined });
+    fields.set(status, { required: true, values: undefined, isOpen: false });
     for (const { schema } of Object.values(content ?? {}))
       for (const [path, field] of collect(document, schema, new Map()))
         fields.set(`${status} ${path}`, field);
@@ -130,7 +141,7 @@ function fieldBreaks(side: 'request' | 'response', before: Fields, after: Fields
   for (const [path, field] of before) {
     const now = after.get(path);
     if (now === undefined) {
-      breaks.push(`${side} field removed: ${path}`);
+      if (isRequest || !field.isOpen) breaks.push(`${side} field removed: ${path}`);
       continue;
     }
     for (const value of lostValues(field, now))
@@ -158,7 +169,8 @@ const operationsOf = (document: Document): Map<string, Operation> =>
 /**
  * What would break a caller of `before` that meets `after`: an operation, a request or response field or a listed value
  * that is gone (bodies are strict, so a removed request field is refused), a request field that is newly required, an
- * operation under another id (its command has another name). Additions break nobody.
+ * operation under another id (its command has another name). Additions break nobody, nor does naming the fields of an answer
+ * that had any.
  * @returns one line each, sorted; empty where every caller goes on working
  */
 export function openapiBreaks(before: unknown, after: unknown): string[] {

@@ -41,7 +41,7 @@ function createHealthGauges(registers: Registry[]) {
   );
   const unknown = gauge(
     'anneal_unknown_effects',
-    'Inferences past their deadline that nothing has settled.',
+    'Inferences past their deadline that nothing has settled; of each tenant at most 10,000.',
   );
   const unknownAge = gauge(
     'anneal_unknown_effects_oldest_seconds',

@@ -1,22 +1,33 @@
-import { chmod, chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { listFiles } from '../adapters/backup/list-files.js';
-import { readManifest } from '../adapters/backup/manifest-file.js';
-import { fileKeyOf, openSealedFile } from '../adapters/backup/sealed-file.js';
-import { archivedWalPath, listArchivedWal, walSealName } from '../adapters/backup/wal-archive.js';
+import { openSealedFile, SealedFileError, type FileKeys } from '../adapters/backup/sealed-file.js';
+import { findMirroredCheckpoints } from '../adapters/backup/state-mirror.js';
+import { listArchivedWal, openArchivedWal, readWalPath } from '../adapters/backup/wal-archive.js';
 import { migrationNames } from '../adapters/postgres/base-backup.js';
 import { endOrphan } from '../adapters/postgres/create-cluster.js';
 import { locatePostgres } from '../adapters/postgres/locate-postgres.js';
 import type { PostgresLocation } from '../adapters/postgres/postgres-location.js';
 import { serverProcesses } from '../adapters/processes/server-processes.js';
-import { createBackupKeys } from '../adapters/secrets/file-provider.js';
 import { childEnv, type Config } from '../config.js';
 import type { BackupManifest, BackupRestored, RestoreRequest } from '../domain/backup/contract.js';
 import { restoreRefusals } from '../domain/backup/judge-restore.js';
+import { parseSegment, segmentOfLsn, type WalPath } from '../domain/backup/wal-path.js';
 import { sha256Hex } from '../domain/digest.js';
-import { verifyBackup } from './backup.js';
+import { verifyBase } from './backup.js';
+import { readFileKeys } from './backup-keys.js';
 import { endLeftBehindProcesses } from './dev-processes.js';
-import { lockState, startPostgresWith, unlockState } from './dev-services.js';
+import { archiving, lockState, startPostgresWith, unlockState } from './dev-services.js';
 import { projectFolder } from './project-folder.js';
 import { witnessRestore } from './witness-restore.js';
 
@@ -32,7 +43,9 @@ interface Restore {
   config: Config;
   folder: string;
   manifest: BackupManifest;
-  key: Uint8Array;
+  /** Every version: files that a backup shares with those before, and WAL after it, may be under others than its own. */
+  keys: FileKeys;
+  wal: WalPath;
   location: PostgresLocation;
   at: string | undefined;
 }
@@ -96,28 +109,40 @@ async function own(folder: string, { account }: PostgresLocation): Promise<void>
   }
 }
 
+/** Nothing is restored past WAL that cannot be read, and nothing earlier than asked without a word. */
+function refuseUnreadable(error: unknown): never {
+  if (!(error instanceof SealedFileError)) throw error;
+  throw new Error(
+    `archived WAL cannot be read: ${error.message}; to restore as far as the WAL before it reaches, move that file away`,
+    { cause: error },
+  );
+}
+
 /** Decrypts cluster and WAL beside the place where they belong. */
 async function unpackCluster(restore: Restore, fresh: string): Promise<void> {
-  const { folder, manifest, key } = restore;
+  const { folder, manifest, keys } = restore;
   await mkdir(fresh, { recursive: true, mode: 0o700 });
   for (const path of manifest.folders) await mkdir(join(fresh, path), { recursive: true });
   const open = (from: string, to: string, name: string) =>
     // The server brings its files to the disk before it recovers.
-    openSealedFile(from, join(fresh, to), { key, name, isDurable: false });
+    openSealedFile(from, join(fresh, to), { keys, name, isDurable: false });
   for (const { path } of manifest.files) {
     if (path.startsWith('cluster/')) await open(join(folder, path), path.slice(8), path);
     if (path.startsWith('wal/')) await open(join(folder, path), `${WAL_IN}/${path.slice(4)}`, path);
   }
   const archive = dirname(folder);
-  for (const name of await listArchivedWal(archive))
-    if (name.endsWith('.history') || name.slice(8, 24) >= manifest.postgres.firstWal.slice(8))
-      await open(archivedWalPath(archive, name), `${WAL_IN}/${name}`, walSealName(name));
+  const archived = await listArchivedWal(archive);
+  const histories = archived.filter((name) => name.endsWith('.history'));
+  for (const name of [...histories, ...restore.wal.segments])
+    await openArchivedWal(archive, name, { to: join(fresh, WAL_IN, name), keys }).catch(
+      refuseUnreadable,
+    );
   await writeFile(join(fresh, 'recovery.signal'), '');
   await own(fresh, restore.location);
 }
 
 /** Decrypts artifacts and the rest of the state that is not there already. */
-async function unpackState({ config, folder, manifest, key }: Restore): Promise<void> {
+async function unpackState({ config, folder, manifest, keys }: Restore): Promise<void> {
   for (const { path } of manifest.files) {
     const inside = path.startsWith('state/') ? path.slice(6) : path;
     if (!path.startsWith('state/') && !path.startsWith('artifacts/')) continue;
@@ -127,11 +152,33 @@ async function unpackState({ config, folder, manifest, key }: Restore): Promise<
       () => false,
     );
     // Artifacts are addressed by their digest; checkpoints that lie there are newer than those of the backup.
-    if (!known) await openSealedFile(join(folder, path), target, { key, name: path });
+    if (!known) await openSealedFile(join(folder, path), target, { keys, name: path });
   }
 }
 
-const recovery = (at: string | undefined): Record<string, string> => ({
+/** Decrypts the newest checkpoints that were shipped, where they go on after those of the backup and of the state folder. */
+async function unpackCheckpoints({ config, folder, manifest, keys }: Restore): Promise<void> {
+  const mirrored = await findMirroredCheckpoints(dirname(folder));
+  if (mirrored === undefined) return;
+  const { name } = mirrored;
+  const inBackup = manifest.files.find(({ path }) => path === `state/${name}`)?.bytes ?? 0;
+  const target = join(config.stateDir, name);
+  const isKnown = await access(target).then(
+    () => true,
+    () => false,
+  );
+  // The file only grows: the longer one has all of the other.
+  if (!isKnown && mirrored.bytes > inBackup)
+    await openSealedFile(mirrored.path, target, { keys, name });
+}
+
+const timelineOf = (segment: string): number | undefined => parseSegment(segment)?.timeline;
+
+const recovery = ({ config, manifest, wal, at }: Restore): Record<string, string> => ({
+  // The restored life begins a timeline: without its history in the archive nobody could follow it later.
+  ...(config.backupDir === undefined ? {} : archiving),
+  recovery_target_timeline:
+    wal.timeline === timelineOf(manifest.postgres.lastWal) ? 'current' : String(wal.timeline),
   restore_command: `cp "${WAL_IN}/%f" "%p"`,
   recovery_target_action: 'promote',
   // Ready means recovered: nobody reads meanwhile.
@@ -142,17 +189,21 @@ const recovery = (at: string | undefined): Record<string, string> => ({
 
 /** Starts the server on what was unpacked and lets it replay; then everything that follows from an earlier point. */
 async function recover(restore: Restore, say: Say) {
-  const { config, manifest, at } = restore;
+  const { config, manifest } = restore;
   const { server, urls } = await startPostgresWith(config, say, {
     keep: (_name, start) => start(),
-    settings: recovery(at),
+    settings: recovery(restore),
     readyTimeoutMs: RECOVERY_MS,
   });
   try {
     const admin = new URL(server.adminUrl);
     admin.pathname = '/anneal';
     const url = admin.toString();
-    return await witnessRestore({ config, manifest, urls, adminUrl: url, say });
+    return await witnessRestore({
+      ...{ config, manifest, urls, adminUrl: url, say },
+      backupFolder: dirname(restore.folder),
+      keys: restore.keys,
+    });
   } finally {
     await server.stop();
     await rm(join(restore.location.clusterDir, WAL_IN), { recursive: true, force: true });
@@ -174,8 +225,28 @@ async function replaceCluster(restore: Restore, say: Say) {
   } catch (error) {
     await rm(clusterDir, { recursive: true, force: true });
     if (hadOne) await rename(aside, clusterDir);
-    throw error;
+    const { at, wal } = restore;
+    if (at === undefined) throw error;
+    const said = error instanceof Error ? error.message : String(error);
+    throw new Error(`${said}\narchived WAL reaches to ${wal.end}${gapOf(wal)}`, { cause: error });
   }
+}
+
+const gapOf = ({ gap }: WalPath): string =>
+  gap === null
+    ? ''
+    : `: ${gap.missing} is missing${gap.next === null ? '' : `, although WAL goes on at ${gap.next}`}`;
+
+/** Why the end of the database is earlier than was asked for; empty where it is not. */
+function earlierThanAsked({ at, wal }: Restore, replayedTo: string): string[] {
+  // A recovery to a point in time fails where it does not reach it.
+  if (at !== undefined) return [];
+  const ended = segmentOfLsn(replayedTo);
+  if (ended < (parseSegment(wal.end)?.number ?? 0))
+    return [
+      `recovery ended at ${replayedTo}, although WAL is there to ${wal.end}: postgres.log says why`,
+    ];
+  return wal.gap === null ? [] : [`recovery ended with ${wal.end}${gapOf(wal)}`];
 }
 
 /** Looks at everything that can be refused before anything is changed. */
@@ -186,10 +257,8 @@ async function prepare(
 ): Promise<{ restore: Restore; keys: string }> {
   const folder = resolve(request.folder);
   const keys = resolve(request.keys ?? join(config.stateDir, 'keys'));
-  const verified = await verifyBackup(folder, keys);
-  if (verified.fault !== null)
-    throw new Error(`the backup is broken: ${verified.fault.path} ${verified.fault.detail}`);
-  const { manifest } = await readManifest(folder);
+  const { manifest, fault } = await verifyBase(folder, keys);
+  if (fault !== null) throw new Error(`the backup is broken: ${fault.path} ${fault.detail}`);
   await checkKeys(manifest, keys);
   const location = await locatePostgres({
     stateDir: config.stateDir,
@@ -206,8 +275,10 @@ async function prepare(
     replace: request.replace,
   });
   if (refusals.length > 0) throw new Error(refusals.join('\n'));
-  const { key } = await createBackupKeys(keys)(manifest.keyVersion);
-  const restore = { config, folder, manifest, key: fileKeyOf(key.reveal()), location };
+  const fileKeys = await readFileKeys(keys);
+  const lastWal = manifest.postgres.lastWal;
+  const wal = await readWalPath(dirname(folder), lastWal, fileKeys).catch(refuseUnreadable);
+  const restore = { config, folder, manifest, keys: fileKeys, wal, location };
   return { restore: { ...restore, at: request.at }, keys };
 }
 
@@ -235,16 +306,23 @@ export async function restoreBackup(
     const { restore, keys } = await prepare(config, request, say);
     await endOrphan(restore.location.clusterDir, { processes: serverProcesses, log: say });
     await bringKeys(keys, stateDir);
+    await unpackCheckpoints(restore);
     await unpackState(restore);
-    const recovered = await replaceCluster(restore, say);
+    const { replayedTo, ...recovered } = await replaceCluster(restore, say);
     return {
       ...recovered,
+      walEnd: restore.wal.end,
+      findings: [
+        ...earlierThanAsked(restore, replayedTo),
+        ...recovered.missingArtifacts.map((ref) => `artifact ${ref} is named by a row and missing`),
+      ],
       backupId: restore.manifest.backupId,
       stateDir,
       steps: [
-        `database: recovered to ${recovered.recoveredTo}`,
+        `database: recovered to ${recovered.recoveredTo}, WAL to ${replayedTo}`,
         'erasure ledger: none, because there are no erasures yet',
         `audit: ${recovered.audit.length} chains verified, ${recovered.lost.length} end earlier than was witnessed`,
+        `artifacts: ${recovered.missingArtifacts.length} that rows name are missing`,
         `epochs: ${recovered.epochs} raised`,
         'Temporal: reconciled by the next start, before anything serves',
       ],

@@ -1,13 +1,17 @@
 import { join } from 'node:path';
-import { fileKeyOf } from '../adapters/backup/sealed-file.js';
+import { createStateMirror } from '../adapters/backup/state-mirror.js';
 import { shipWal } from '../adapters/backup/wal-archive.js';
 import { createBackupKeys } from '../adapters/secrets/file-provider.js';
 import { createPassLoop } from '../activities/pass-loop.js';
+import { toFileKey } from './backup-keys.js';
 import { WAL_STAGING } from './dev-services.js';
 
 const EVERY_MS = 2_000;
 
-/** Seals what Postgres archives into the backup folder until it is stopped; a last pass takes what is there then. */
+/**
+ * Seals what Postgres archives into the backup folder until it is stopped, and before it the artifacts that it may name; a last
+ * pass takes what is there then.
+ */
 export function keepShippingWal(parts: {
   clusterDir: string;
   stateDir: string;
@@ -16,9 +20,14 @@ export function keepShippingWal(parts: {
 }): { stop: () => Promise<void> } {
   const { stateDir, backupDir, say } = parts;
   const keys = createBackupKeys(join(stateDir, 'keys'));
+  const mirror = createStateMirror({ stateDir, backupDir });
   const pass = async (): Promise<void> => {
-    const { key } = await keys();
-    await shipWal(join(parts.clusterDir, WAL_STAGING), backupDir, fileKeyOf(key.reveal()));
+    const key = toFileKey(await keys());
+    const before = () => mirror.shipArtifacts(key);
+    await mirror.shipCheckpoints(key);
+    // What was made while a backup was written is in neither, and its WAL may be gone already.
+    if (await mirror.lookForBackup()) await before();
+    await shipWal(join(parts.clusterDir, WAL_STAGING), backupDir, { key, before });
   };
   let said = '';
   const stopping = new AbortController();

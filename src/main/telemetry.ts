@@ -1,4 +1,5 @@
-import { context, isSpanContextValid, SpanKind, trace } from '@opentelemetry/api';
+import type { IncomingHttpHeaders } from 'node:http';
+import { context, isSpanContextValid, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { node, resources, tracing } from '@opentelemetry/sdk-node';
 import { OpenTelemetryPlugin } from '@temporalio/interceptors-opentelemetry-v2';
@@ -56,17 +57,19 @@ export function activeTraceId(): string | undefined {
   return span !== undefined && isSpanContextValid(span) ? span.traceId : undefined;
 }
 
-/** One request as one span: its operation, its id and what it was answered with. */
+/** One request as one span of its caller's trace: its operation, its id and what it was answered with. */
 export function traceRequest(
-  { operation, requestId }: { operation: string; requestId: string },
+  of: { operation: string; requestId: string; headers: IncomingHttpHeaders },
   work: () => Promise<{ status: number }>,
 ): Promise<void> {
+  const { operation, requestId } = of;
   const isInner = trace.getSpan(context.active()) !== undefined;
+  const parent = isInner ? context.active() : propagation.extract(context.active(), of.headers);
   const options = {
     kind: isInner ? SpanKind.INTERNAL : SpanKind.SERVER,
     attributes: { 'anneal.operation': operation, 'anneal.request_id': requestId },
   };
-  return trace.getTracer('anneal').startActiveSpan(operation, options, async (span) => {
+  return trace.getTracer('anneal').startActiveSpan(operation, options, parent, async (span) => {
     try {
       const { status } = await work();
       span.setAttribute('http.response.status_code', status);

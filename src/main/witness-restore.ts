@@ -1,5 +1,10 @@
 import { join } from 'node:path';
+import { parseRef } from '../adapters/artifacts/folder-keys.js';
+import { createRestorationLog } from '../adapters/backup/restoration-log.js';
+import type { FileKeys } from '../adapters/backup/sealed-file.js';
+import { bringArtifacts } from '../adapters/backup/state-mirror.js';
 import { createCheckpointFile } from '../adapters/checkpoint-file/checkpoint-file.js';
+import { readNamedArtifacts } from '../adapters/postgres/named-artifacts.js';
 import { recordRestore } from '../adapters/postgres/record-restore.js';
 import { createAuditStore } from '../adapters/postgres/audit.js';
 import { openDatabase } from '../adapters/postgres/database.js';
@@ -21,6 +26,25 @@ function largest(checkpoints: readonly Checkpoint[]): Map<string, Checkpoint> {
   return found;
 }
 
+/** Where a chain ends now. */
+function endOf(
+  tenant: string,
+  heads: readonly { tenant: string; seq: number; hash: Uint8Array }[],
+) {
+  const head = heads.find((each) => each.tenant === tenant);
+  return { tenant, size: head?.seq ?? 0, headHash: hexOf(head?.hash ?? genesisHash(tenant)) };
+}
+
+/** What a restore came to. */
+type Witnessed = Pick<
+  BackupRestored,
+  'restorationId' | 'recoveredTo' | 'audit' | 'lost' | 'epochs'
+> & {
+  replayedTo: string;
+  /** Artifacts that rows name and nothing holds. */
+  missingArtifacts: string[];
+};
+
 /**
  * Proves what came back against every checkpoint within it, lists what was witnessed beyond it, and writes the restore
  * into the chains and behind the last checkpoint: what is lost stays visible in both.
@@ -29,10 +53,13 @@ function largest(checkpoints: readonly Checkpoint[]): Map<string, Checkpoint> {
 export async function witnessRestore(parts: {
   config: Config;
   manifest: BackupManifest;
+  /** Where the backup lies among others. */
+  backupFolder: string;
+  keys: FileKeys;
   urls: RoleUrls;
   adminUrl: string;
   say: (line: string) => void;
-}): Promise<Pick<BackupRestored, 'restorationId' | 'recoveredTo' | 'audit' | 'lost' | 'epochs'>> {
+}): Promise<Witnessed> {
   const { config, manifest, urls, adminUrl } = parts;
   const file = createCheckpointFile(join(config.stateDir, 'audit', 'checkpoints'));
   const checkpoints = await file.read();
@@ -69,22 +96,22 @@ export async function witnessRestore(parts: {
         witnessed: witnessed.get(tenant),
       })),
     );
+    const refs = await readNamedArtifacts(adminUrl);
+    const named = refs.map((ref) => ({ ref, path: parseRef(ref).path }));
+    const missingArtifacts = await bringArtifacts(named, {
+      stateDir: config.stateDir,
+      backupDir: parts.backupFolder,
+      keys: parts.keys,
+    });
     const { backupId, stoppedAt } = manifest;
-    const recorded = await recordRestore(adminUrl, { backupId, stoppedAt, lost });
-    await file.appendRestored(
-      lost.map(({ tenant }) => {
-        const head = heads.find((each) => each.tenant === tenant);
-        return {
-          origin,
-          tenant,
-          size: head?.seq ?? 0,
-          headHash: hexOf(head?.hash ?? genesisHash(tenant)),
-          at: new Date().toISOString(),
-          restored: backupId,
-        };
-      }),
+    const { reserveThousand } = createRestorationLog(parts.backupFolder);
+    const recorded = await recordRestore(adminUrl, { backupId, stoppedAt, lost }, (newest) =>
+      reserveThousand(backupId, newest),
     );
-    return { ...recorded, audit, lost };
+    const ends = lost.map(({ tenant }) => endOf(tenant, heads));
+    const at = new Date().toISOString();
+    await file.appendRestored(ends.map((end) => ({ ...end, origin, at, restored: backupId })));
+    return { ...recorded, audit, lost, missingArtifacts };
   } finally {
     await db.close();
   }

@@ -30,7 +30,7 @@ const depsOf = (document: unknown): CliDeps => ({
   nowMs: () => 0,
   pause: refuse,
   backup: { create: refuse, verify: refuse, restore: refuse },
-  probes: () => [],
+  probes: refuse,
 });
 
 const intro = `# Command line

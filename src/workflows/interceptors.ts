@@ -11,11 +11,16 @@ const pick = (headers: Headers): Headers =>
   ) as Headers;
 
 /**
- * Hands the id of the request that began a run on to its activities, children and next runs; an entity hands on that of
- * the newest request it was told of. Headers are no part of what replay compares: no history depends on them.
+ * Hands the id of a request on to activities, children and next runs: that which began the run, and after a wake or a
+ * signal that of the newest request the run was told of, because what it does then, it does for that one. Headers are no
+ * part of what replay compares: no history depends on them.
  */
 export const interceptors: WorkflowInterceptorsFactory = () => {
   let carried: Headers = {};
+  const hear = (headers: Headers): void => {
+    const told = pick(headers);
+    if (told[REQUEST_ID_HEADER] !== undefined) carried = told;
+  };
   // What an interceptor before this one has set is nearer to the call.
   const withCarried = (headers: Headers): Headers => ({ ...carried, ...headers });
   return {
@@ -26,8 +31,11 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
           return next(input);
         },
         handleSignal: (input, next) => {
-          const told = pick(input.headers);
-          if (told[REQUEST_ID_HEADER] !== undefined) carried = told;
+          hear(input.headers);
+          return next(input);
+        },
+        handleUpdate: (input, next) => {
+          hear(input.headers);
           return next(input);
         },
       },

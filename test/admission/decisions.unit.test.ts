@@ -6,6 +6,7 @@ import {
   defaultShares,
   isShed,
 } from '../../src/domain/admission/class-of-request.js';
+import { exceedsShare } from '../../src/domain/admission/fair-share.js';
 import {
   blockMs,
   controlLimit,
@@ -52,6 +53,28 @@ describe('the class of a request', () => {
   test('never shuts a class out where nothing is at work', () => {
     for (const each of ['batch', 'durable', 'interactive'] as const)
       expect(isShed({ class: each, inFlight: 0, limit: 1, shares: defaultShares })).toBe(false);
+  });
+});
+
+describe('a fair share of places', () => {
+  test('is half of all for a tenant alone, and a quarter for one key of it', () => {
+    const mostOf = (size: number, ofKey: (count: number) => number): number => {
+      let count = 0;
+      while (!exceedsShare({ free: size - count, ofTenant: count, ofKey: ofKey(count) }))
+        count += 1;
+      return count;
+    };
+    expect(mostOf(64, () => 0)).toBe(32);
+    expect(mostOf(64, (count) => count)).toBe(16);
+  });
+
+  test('is one place at least for whoever has none, while there is one', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1_000 }), (free) => {
+        expect(exceedsShare({ free, ofTenant: 0, ofKey: 0 })).toBe(false);
+      }),
+    );
+    expect(exceedsShare({ free: 0, ofTenant: 0, ofKey: 0 })).toBe(true);
   });
 });
 

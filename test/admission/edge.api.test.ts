@@ -5,6 +5,7 @@ import pg from 'pg';
 import { formatApiKey } from '../../src/domain/access/api-key.js';
 import { eventually } from '../support/eventually.js';
 import { startTestApi, type TestApi } from '../support/api.js';
+import { stall } from './stall.js';
 
 const KEY_LIMIT = 60;
 const FAILURES = 5;
@@ -202,6 +203,26 @@ describe('a process that is full', () => {
     expect(await auditOf()).toEqual([]);
   });
 
+  test('refuses a request whose body comes only then, which had no place until it came', async () => {
+    const { key } = await api.createCaller(tenant, ['viewer', 'service']);
+    const path = '/v1/collections/col_00000000000000000000000000:query';
+    const late = stall(api.url, { key, path, bytes: 2 });
+    const streams = async (count: number) =>
+      expect(await api.parts.metrics.registry.metrics()).toContain(
+        `\nanneal_admission_streams ${count}\n`,
+      );
+    await eventually(() => streams(1));
+    const release = await fill(key);
+    late.socket.write('{}');
+    await eventually(() => expect(late.answer()).toMatch(/^HTTP\/1.1 503/));
+    expect(late.answer()).toContain('"limit":"concurrency"');
+    await eventually(() => streams(0));
+    late.socket.destroy();
+    expect((await release()).map(({ status }) => status)).toEqual(
+      Array.from({ length: 8 }, () => 200),
+    );
+  });
+
   test('counts each refusal by class and reason, and shows its limit and what is at work', async () => {
     const { key } = await api.createCaller(tenant, ['viewer']);
     const release = await fill(key);
@@ -215,41 +236,4 @@ describe('a process that is full', () => {
     });
     await release();
   });
-});
-
-test('a durable start that would miss its deadline is refused before anything is written, others are not', async () => {
-  const { key } = await api.createCaller(tenant, ['service']);
-  const infer = (deadlineMs?: number) =>
-    api.call(key, 'POST /v1/inferences', {
-      model: 'nobody',
-      inputs: {},
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    });
-  expect((await infer(100)).status).toBe(404);
-  // Nobody polls the queue of inferences here.
-  const { client } = api.parts.temporal;
-  const workflowId = `infer/${tenant}/${randomUUID()}`;
-  const priority = { priorityKey: 1 };
-  const handle = await client.workflow.start('infer', {
-    workflowId,
-    taskQueue: 'inference',
-    args: [],
-    priority,
-  });
-  try {
-    await eventually(
-      async () => {
-        const refused = await infer(100);
-        expect(refused).toMatchObject({
-          status: 503,
-          body: { code: 'OVERLOADED', limit: 'backlog' },
-        });
-        expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(2);
-      },
-      { timeoutMs: 20_000, everyMs: 500 },
-    );
-    expect((await infer()).status).toBe(404);
-  } finally {
-    await handle.terminate();
-  }
 });

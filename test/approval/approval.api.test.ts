@@ -1,9 +1,11 @@
 import { createApprovalFacts } from '../../src/adapters/postgres/approval.js';
-import { createIntentStore } from '../../src/adapters/postgres/events.js';
+import { createIntentStore, createRelayStore } from '../../src/adapters/postgres/events.js';
 import { createApprovalVerifier } from '../../src/adapters/secrets/approval-signature.js';
 import { createFileSecrets } from '../../src/adapters/secrets/file-provider.js';
 import { createApprovalActivities } from '../../src/activities/approval/index.js';
 import { createEventsActivities } from '../../src/activities/events/index.js';
+import { carryRequestId, currentRequestId } from '../../src/activities/request-id.js';
+import { translateErrors } from '../../src/activities/translate-errors.js';
 import { canonicalJson } from '../../src/domain/digest.js';
 import { defaultPolicy } from '../../src/domain/evaluation/default-policy.js';
 import { startTestApi, type TestApi, type TestCaller } from '../support/api.js';
@@ -20,6 +22,8 @@ describe('approvals', () => {
   let approver: TestCaller;
   let second: TestCaller;
   let versions = 0;
+  /** Activities in the order in which they began. */
+  const ran: { workflowId: string | undefined; activity: string; requestId?: string }[] = [];
 
   beforeAll(async () => {
     api = await startTestApi();
@@ -30,12 +34,31 @@ describe('approvals', () => {
     await insertModel('low', 'low');
     await insertModel('high', 'high');
     const isSigned = createApprovalVerifier(createFileSecrets(api.parts.keyFolder));
-    workers = await api.temporal.startWorkers({
+    const activities = {
       ...createEventsActivities(createIntentStore(api.database.worker)),
       ...createApprovalActivities({
         ...createApprovalFacts(api.database.worker, isSigned),
         isSigned,
       }),
+    };
+    workers = await api.temporal.startWorkers(activities, {
+      interceptors: {
+        activity: [
+          () => ({ inbound: carryRequestId }),
+          ({ info }) => ({
+            inbound: {
+              execute: (input, next) => {
+                const { activityType: activity, workflowExecution } = info;
+                const requestId = currentRequestId();
+                const { workflowId } = workflowExecution ?? {};
+                ran.push({ workflowId, activity, ...(requestId && { requestId }) });
+                return next(input);
+              },
+            },
+          }),
+          () => ({ inbound: translateErrors }),
+        ],
+      },
     });
   }, 120_000);
   afterAll(async () => {
@@ -117,6 +140,36 @@ describe('approvals', () => {
     expect(
       await api.temporal.client.workflow.getHandle(`approval/${tenant}/${of.id}`).result(),
     ).toEqual({ state: 'APPROVED' });
+  }, 30_000);
+
+  it('acts for the request that asked until somebody decides, and then for the request that decided', async () => {
+    const asked = await ask(await insertVersion('low'));
+    const id = String(asked.body.id);
+    const workflowId = `approval/${tenant}/${id}`;
+    const own = () => ran.filter((one) => one.workflowId === workflowId);
+    await eventually(() => expect(own()).toHaveLength(2));
+    const subjectDigest = String((await read(id)).body.subjectDigest);
+    const decided = await decide(approver, { id, subjectDigest });
+    await api.temporal.client.workflow.getHandle(workflowId).result();
+    const [asks, decides] = [asked, decided].map(({ headers }) => headers.get('x-request-id'));
+    expect(own()).toEqual([
+      { workflowId, activity: 'authoriseStart', requestId: asks },
+      { workflowId, activity: 'settleApproval', requestId: asks },
+      { workflowId, activity: 'settleApproval', requestId: decides },
+    ]);
+    const entries = await api.database.asSuperuser(
+      `select entry::jsonb->>'requestId' as "requestId" from audit_entry
+       where tenant_id = $1 and entry::jsonb->>'workflowId' = $2 and entry::jsonb->>'action' = 'approval.applied'`,
+      [tenant, workflowId],
+    );
+    expect(entries).toEqual([{ requestId: decides }]);
+    // Where the API dies before it wakes the run, the relay does, for the same request.
+    await eventually(async () => {
+      const wakes = await createRelayStore(api.database.relay).claimWakes(1_000);
+      expect(wakes.map(({ wake }) => wake)).toContainEqual(
+        expect.objectContaining({ workflowId, requestId: decides }),
+      );
+    });
   }, 30_000);
 
   it('needs two people for high risk, and counts one person once', async () => {

@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto';
 import { appendFile, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,12 +7,15 @@ import {
   fileKeyOf,
   openSealedFile,
   sealFile,
+  type FileKeys,
 } from '../../src/adapters/backup/sealed-file.js';
 import { readManifest, writeManifest } from '../../src/adapters/backup/manifest-file.js';
 import { createCheckpointFile } from '../../src/adapters/checkpoint-file/checkpoint-file.js';
 import { sha256Hex } from '../../src/domain/digest.js';
 
-const key = fileKeyOf(Buffer.alloc(32, 7));
+const key = { version: 1, key: fileKeyOf(Buffer.alloc(32, 7)) };
+const keys = new Map([[1, key.key]]);
+const other = fileKeyOf(Buffer.alloc(32, 8));
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'anneal-sealed-'));
@@ -35,9 +39,9 @@ describe('a sealed file', () => {
     const content = Buffer.alloc(size, 'abcdefg');
     await writeFile(at('in'), content);
     const sealed = await sealFile(at('in'), at('sealed'), { key, name: 'n' });
-    expect(sealed).toMatchObject({ plainBytes: size, bytes: size + 32 });
-    expect(await digestFile(at('sealed'))).toEqual({ sha256: sealed?.sha256, bytes: size + 32 });
-    await openSealedFile(at('sealed'), at('out'), { key, name: 'n' });
+    expect(sealed).toMatchObject({ plainBytes: size, bytes: size + 36 });
+    expect(await digestFile(at('sealed'))).toEqual({ sha256: sealed?.sha256, bytes: size + 36 });
+    await openSealedFile(at('sealed'), at('out'), { keys, name: 'n' });
     expect(sha256Hex(await readFile(at('out')))).toBe(sha256Hex(content));
   });
 
@@ -48,20 +52,60 @@ describe('a sealed file', () => {
 
   it('does not open with one byte changed, another name, another key, or its end cut off', async () => {
     const seal = () => sealFile(Buffer.from(canary), at('sealed'), { key, name: 'n' });
-    const refuses = async (given: { key: Uint8Array; name: string }) => {
+    const refuses = async (given: { keys: FileKeys; name: string }) => {
       await expect(openSealedFile(at('sealed'), at('out'), given)).rejects.toThrow();
       expect(await readdir(folder)).toEqual(['sealed']);
     };
-    for (const offset of [0, 5, 16, 30]) {
+    for (const offset of [0, 5, 7, 16, 30]) {
       await seal();
       await flip(at('sealed'), offset);
-      await refuses({ key, name: 'n' });
+      await refuses({ keys, name: 'n' });
     }
     await seal();
-    await refuses({ key, name: 'other' });
-    await refuses({ key: fileKeyOf(Buffer.alloc(32, 8)), name: 'n' });
+    await refuses({ keys, name: 'other' });
+    await refuses({ keys: new Map([[1, other]]), name: 'n' });
     await writeFile(at('sealed'), (await readFile(at('sealed'))).subarray(0, 20));
-    await refuses({ key, name: 'n' });
+    await refuses({ keys, name: 'n' });
+  });
+
+  it('opens with the version of the key that it names, and with no other', async () => {
+    await sealFile(Buffer.from(canary), at('sealed'), {
+      key: { version: 2, key: other },
+      name: 'n',
+    });
+    const open = (given: FileKeys) =>
+      openSealedFile(at('sealed'), at('out'), { keys: given, name: 'n' });
+    await expect(open(keys)).rejects.toThrow('version 2 of the backup key: put backup-v2.key');
+    await expect(open(new Map([...keys, [2, key.key]]))).rejects.toThrow('another key');
+    await open(new Map([...keys, [2, other]]));
+    expect(await readFile(at('out'), 'utf8')).toBe(canary);
+    // The version is authenticated: one key under two numbers does not make them one.
+    await flip(at('sealed'), 7);
+    await expect(open(new Map([[3, other]]))).rejects.toThrow('was changed');
+  });
+
+  it('of the first format, which names no version, opens with any key that is there', async () => {
+    const nonce = Buffer.alloc(12, 3);
+    const cipher = createCipheriv('aes-256-gcm', other, nonce);
+    cipher.setAAD(Buffer.from('n'));
+    const body = Buffer.concat([cipher.update(canary), cipher.final()]);
+    await writeFile(
+      at('old'),
+      Buffer.concat([Buffer.from('ANB1'), nonce, body, cipher.getAuthTag()]),
+    );
+    const open = (given: FileKeys) =>
+      openSealedFile(at('old'), at('out'), { keys: given, name: 'n' });
+    await open(new Map([...keys, [2, other]]));
+    expect(await readFile(at('out'), 'utf8')).toBe(canary);
+    await expect(open(keys)).rejects.toThrow('another key');
+    await expect(open(new Map())).rejects.toThrow('key that is missing');
+  });
+
+  it('of a format to come is refused by its name', async () => {
+    await writeFile(at('new'), Buffer.concat([Buffer.from('ANB3'), Buffer.alloc(60)]));
+    await expect(openSealedFile(at('new'), at('out'), { keys, name: 'n' })).rejects.toThrow(
+      'has the format ANB3, which this build does not know',
+    );
   });
 
   it('is not made of a source that is gone', async () => {

@@ -96,7 +96,7 @@ export async function openCliWorld(): Promise<CliWorld> {
         pause: async (ms) => {
           nowMs += ms;
         },
-        probes: () => [],
+        probes: () => Promise.resolve([]),
         backup: noBackup,
         ...world.deps,
       });

@@ -32,7 +32,7 @@ const throws: Probe = {
 
 describe('anneal doctor', () => {
   it('exits 0 when everything is in order', async () => {
-    world.deps = { probes: () => [good] };
+    world.deps = { probes: () => Promise.resolve([good]) };
     expect(await world.anneal('doctor')).toEqual({
       code: 0,
       out: '✓ Node  24.1.0\n1 of 1 in order',
@@ -41,7 +41,7 @@ describe('anneal doctor', () => {
   });
 
   it('names the command that fixes each failure and exits 1', async () => {
-    world.deps = { probes: () => [good, bad, own, throws] };
+    world.deps = { probes: () => Promise.resolve([good, bad, own, throws]) };
     const { code, out } = await world.anneal('doctor');
     expect(code).toBe(1);
     expect(out.split('\n')).toEqual([
@@ -57,7 +57,7 @@ describe('anneal doctor', () => {
   });
 
   it('gives a machine one JSON document with the same facts and exit code', async () => {
-    world.deps = { probes: () => [good, bad] };
+    world.deps = { probes: () => Promise.resolve([good, bad]) };
     const { code, out } = await world.anneal('doctor', '--output', 'json');
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({
@@ -79,7 +79,7 @@ describe('anneal doctor', () => {
       check: (signal) =>
         new Promise(() => signal.addEventListener('abort', () => (stopped = true))),
     };
-    world.deps = { probes: () => [hangs, good] };
+    world.deps = { probes: () => Promise.resolve([hangs, good]) };
     const { code, out } = await world.anneal('doctor');
     expect(code).toBe(1);
     expect(out).toContain('✗ Clock  no answer within 0.02 s');

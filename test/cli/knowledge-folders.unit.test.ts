@@ -194,6 +194,21 @@ describe('etl source add folder', () => {
       expect(world.asked.every(({ call }) => !call.startsWith('DELETE'))).toBe(true);
     });
 
+    it('sends a path that a Mac spells in NFD as the key that the platform takes, and finds it again', async () => {
+      world.api['PUT /v1/sources/src_1/documents'] = {
+        status: 202,
+        body: { changeToken: 't', recorded: 1 },
+      };
+      const known = { state: 'INDEXED', sourceId: 'src_1', updatedAt: '2026-11-21T10:00:00Z' };
+      const document = { ...known, id: 'doc_1', key: 'caf\u00e9.md' };
+      world.api['GET /v1/documents'] = ok(page(document));
+      await writeFile(join(folder, 'cafe\u0301.md'), '# C');
+      const added = await add();
+      expect(added.code).toBe(0);
+      expect(keysOf()).toContain('caf\u00e9.md');
+      expect(added.out).not.toContain('gone');
+    });
+
     it('stops at a refusal that every file would meet', async () => {
       world.api['PUT /v1/sources/src_1/documents'] = problem(409, 'SOURCE_PAUSED');
       const refused = await add();

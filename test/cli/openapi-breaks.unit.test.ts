@@ -139,6 +139,18 @@ describe('openapiBreaks', () => {
     ]);
   });
 
+  it('lets an open answer name its fields, and refuses that of an open request', () => {
+    const open = { properties: undefined, required: undefined, additionalProperties: {} };
+    expect(openapiBreaks(documentOf({ response: open }), base)).toEqual([]);
+    expect(
+      openapiBreaks(documentOf({ request: open }), documentOf({ request: { required: [] } })),
+    ).toEqual([`${at}request field removed: application/json /*`]);
+    const typed = { ...open, additionalProperties: { type: 'string' } };
+    expect(openapiBreaks(documentOf({ response: typed }), base)).toEqual([
+      `${at}response field removed: 200 /*`,
+    ]);
+  });
+
   it('reads the real document: equal to itself, and every operation of it counts', () => {
     const real = JSON.parse(
       readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8'),

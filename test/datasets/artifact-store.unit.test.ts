@@ -104,6 +104,55 @@ describe('artifact store in a folder', () => {
       expect(await store.listStaged(tenantId, 'pub_2')).toHaveLength(1);
     }));
 
+  it('keeps a staged object under its digest, once however often it is asked to', () =>
+    withStore(async (store) => {
+      const name = { tenantId, scope: 'upload-req_1', name: 'file' };
+      const staged = await store.putStaged({ ...name, body: chunked(text) });
+      const ref = await store.keepStaged({ tenantId, ...staged });
+      expect(ref).toBe(`default/sha256/${hex}`);
+      expect(await store.keepStaged({ tenantId, ...staged })).toBe(ref);
+      await store.dropStaged(tenantId, name.scope);
+      expect(await readAll(store.openStream(ref, { verify: true }))).toBe(text);
+      // Another one with the same bytes is the same artifact; dropping what it was staged in leaves it.
+      const again = await store.putStaged({ ...name, body: chunked(text) });
+      expect(await store.keepStaged({ tenantId, ...again })).toBe(ref);
+      await store.dropStaged(tenantId, name.scope);
+      expect(await readAll(store.openStream(ref, { verify: true }))).toBe(text);
+      const gone = { tenantId, ref: staged.ref, sha256: `sha256:${'0'.repeat(64)}` as const };
+      await expect(store.keepStaged(gone)).rejects.toMatchObject({ code: 'ARTIFACT_CORRUPT' });
+    }));
+
+  it('sweeps uploads that nobody wrote to for the time that is said, and nothing else', () =>
+    withStore(async (store, root) => {
+      const nowMs = Date.now();
+      const age = async (path: string, minutes: number): Promise<void> => {
+        const at = new Date(nowMs - minutes * 60_000);
+        await utimes(join(root, path), at, at);
+      };
+      const stage = async (scope: string, minutes: number): Promise<void> => {
+        await store.putStaged({ tenantId, scope, name: 'file', body: chunked(scope) });
+        for (const path of ['/file', '']) await age(`${tenantId}/staged/${scope}${path}`, minutes);
+      };
+      await stage('upload-req_old', 31);
+      await stage('upload-req_young', 29);
+      await stage('pub_1', 10_000);
+      const { ref } = await store.put({ tenantId, body: chunked(text) });
+      await age(`${tenantId}/sha256/${hex.slice(0, 2)}/${hex}`, 10_000);
+      await writeFile(join(root, '.incoming', 'half'), 'half');
+      await age('.incoming/half', 25 * 60);
+      const how = { nowMs, uploadMs: 30 * 60_000 };
+      // As several processes do.
+      const removed = await Promise.all([store.sweep(how), store.sweep(how)]);
+      expect(Math.max(...removed)).toBe(2);
+      expect((await readdir(join(root, tenantId, 'staged'))).sort()).toEqual([
+        'pub_1',
+        'upload-req_young',
+      ]);
+      expect(await readdir(join(root, '.incoming'))).toEqual([]);
+      expect(await readAll(store.openStream(ref, { verify: true }))).toBe(text);
+      expect(await store.sweep(how)).toBe(0);
+    }));
+
   it.each([
     '../../etc/passwd',
     'default/sha256/../../x',

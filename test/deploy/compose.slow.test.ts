@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { parse } from 'yaml';
+import { loadConfig, requireHosts } from '../../src/config.js';
 import { devServerDynamicConfig } from '../../src/adapters/temporal/dev-server-arguments.js';
 import { environmentSchema } from '../../src/environment.js';
 import { searchAttributes } from '../../src/domain/search-attributes.js';
@@ -83,6 +84,15 @@ it('nothing that serves knows the password of the owner', () => {
     JSON.stringify(environment ?? {}).includes('ANNEAL_OWNER_PASSWORD'),
   );
   expect(knowing.map(([name]) => name).sort()).toEqual(['migrate', 'postgres']);
+});
+
+it('the API is told its names, because its image listens on every address', () => {
+  const host = /ANNEAL_HOST=(\S+)/.exec(readText('Dockerfile'))?.[1] ?? '';
+  const said = String(compose.services['api']?.environment?.['ANNEAL_API_HOSTS'] ?? '');
+  const names = said.replace(/^\$\{ANNEAL_API_HOSTS:-(.*)\}$/, '$1');
+  const config = (given: string) => loadConfig({ ANNEAL_HOST: host, ANNEAL_API_HOSTS: given });
+  expect([...requireHosts(config(names))]).toEqual(['localhost', '127.0.0.1', 'api']);
+  expect(() => requireHosts(config(''))).toThrow(/ANNEAL_API_HOSTS/);
 });
 
 it('our processes get only variables that the configuration knows', () => {

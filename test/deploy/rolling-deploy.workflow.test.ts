@@ -1,6 +1,4 @@
-import { fileURLToPath } from 'node:url';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
-import { bundleWorkflowCode } from '@temporalio/worker';
 import { makeVersionCurrent } from '../../src/adapters/temporal/make-version-current.js';
 import { loadConfig } from '../../src/config.js';
 import { defaultWatchLimits, etlWorkflowId } from '../../src/domain/etl/contract.js';
@@ -14,6 +12,7 @@ import { BatchWorld, textOf } from '../etl/batch-world.js';
 import { eventually } from '../support/eventually.js';
 import { pause } from '../support/pause.js';
 import { testEnvironment } from '../support/model-runtime.js';
+import { bundleNextBuild } from '../support/next-build-bundle.js';
 import { historyJson } from '../support/write-history.js';
 import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
 
@@ -28,14 +27,6 @@ const limits = {
   safetyTickMs: 500,
   batch: { ...defaultWatchLimits.batch, maxDocuments: 5, lingerMs: 10, retryIntervalMs: 50 },
 };
-
-const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const nextBuild = () =>
-  bundleWorkflowCode({
-    workflowsPath: pathOf('./next-build/index.ts'),
-    workflowInterceptorModules: [pathOf('../../src/workflows/interceptors.ts')],
-    plugins: [createSilentPlugin()],
-  });
 
 let temporal: TestTemporal;
 beforeAll(async () => {
@@ -131,7 +122,7 @@ const live = () => world.states()['LIVE'] ?? 0;
 
 it('[F21] a rolling deployment under load: runs finish on the build they began on, entities move when they continue as new, no run fails', async () => {
   const bundles = await loadWorkflowBundles(testEnvironment['ANNEAL_WORKFLOW_BUNDLE']);
-  const { code } = await nextBuild();
+  const { code } = await bundleNextBuild();
   const first = await startBuild('first', bundles);
   const load = startLoad();
   await eventually(() => expect(live()).toBeGreaterThan(20), { timeoutMs: 30_000 });

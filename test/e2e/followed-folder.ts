@@ -73,7 +73,7 @@ async function checkCitation(steward: TourClient, { text, citation }: Hit): Prom
 /** Writes files into a folder below `parent`, and makes a collection with a source that follows it. */
 export async function followFolder(
   steward: TourClient,
-  { parent, name }: { parent: string; name: string },
+  { parent, name, embedder }: { parent: string; name: string; embedder?: string },
   files: Files,
 ): Promise<FollowedFolder> {
   const folder = join(parent, name);
@@ -82,6 +82,7 @@ export async function followFolder(
     name,
     aclDefault: ['group:data-steward'],
     purposes: [PURPOSE],
+    ...(embedder === undefined ? {} : { embedder }),
   });
   const collectionId = String(collection.id);
   const source = await steward.post('/v1/sources', {

@@ -6,7 +6,14 @@ import { createParser } from '../../src/adapters/parsing/create-parser.js';
 import { startChild } from '../../src/adapters/processes/start-child.js';
 import { textGate } from '../../src/domain/etl/gates.js';
 import type { ParseInput, ParseLimits, ParseOutcome, Parser } from '../../src/domain/etl/parser.js';
-import { buildDocx, buildLockedPdf, buildPdf, buildZip } from './fixtures/build-documents.js';
+import {
+  buildDocx,
+  buildLockedPdf,
+  buildPdf,
+  buildZip,
+  docxEntries,
+  wordParagraph,
+} from './fixtures/build-documents.js';
 
 const badEntry = new URL('./fixtures/bad-parser.child', import.meta.url);
 const never = new AbortController().signal;
@@ -136,6 +143,153 @@ test('archives that unpack to too much, in truth or by their own account, are re
     ['cut.docx', 'parse_failed', { detail: 'zip' }],
     ['other.docx', 'parse_failed', { detail: 'zip_is_not_docx' }],
   ]);
+});
+
+const DOCUMENT = 'word/document.xml';
+const page = wordParagraph('An ordinary page.');
+const docx = buildDocx(page);
+
+/** The archive with some of its bytes changed; `end` is where its end record begins, `directory` where its directory does. */
+function changed(
+  zip: Buffer,
+  change: (bytes: Buffer, at: { end: number; directory: number }) => unknown,
+): Buffer {
+  const bytes = Buffer.from(zip);
+  const end = bytes.length - 22;
+  change(bytes, { end, directory: bytes.readUInt32LE(end + 16) });
+  return bytes;
+}
+
+/** Four bytes under the name of the document, then 30 MiB under the same: the later one is what the library unpacks. */
+const twice = buildZip([
+  { name: DOCUMENT, content: '<w/>' },
+  { name: DOCUMENT, content: Buffer.alloc(30 * MIB) },
+]);
+const counted = (zip: Buffer, here: number, all = here): Buffer =>
+  changed(zip, (bytes, { end }) => bytes.writeUInt32LE(here + all * 0x1_0000, end + 8));
+
+/** Extra field that names the entry as the document (APPNOTE 4.6.9). */
+function otherName(name: string): Buffer {
+  const head = Buffer.from([0x75, 0x70, 5 + name.length, 0, 1, 0, 0, 0, 0]);
+  return Buffer.concat([head, Buffer.from(name)]);
+}
+const named = (...names: string[]): Buffer =>
+  buildZip(names.map((name) => ({ name, content: 'x' })));
+
+const deceiving: [of: string, archive: Buffer, detail: string][] = [
+  ['entries beyond its count', counted(twice, 1), 'zip_directory'],
+  [
+    'entries beyond its count and its size',
+    changed(counted(twice, 1), (bytes, { end }) => bytes.writeUInt32LE(46 + 17, end + 12)),
+    'zip_directory',
+  ],
+  ['no entry, by its own account', counted(docx, 0), 'zip_directory'],
+  ['more entries than follow', counted(docx, 5), 'zip_directory'],
+  ['two counts', counted(docx, 4, 3), 'zip_directory'],
+  [
+    'an end on another disk',
+    changed(docx, (b, { end }) => b.writeUInt16LE(1, end + 4)),
+    'zip_directory',
+  ],
+  [
+    'a directory on another disk',
+    changed(docx, (b, { end }) => b.writeUInt16LE(1, end + 6)),
+    'zip_directory',
+  ],
+  [
+    'an entry on another disk',
+    changed(docx, (b, { directory }) => b.writeUInt16LE(1, directory + 34)),
+    'zip_directory',
+  ],
+  ['bytes before it', Buffer.concat([Buffer.from('PK\x03\x04 and more'), docx]), 'zip_directory'],
+  [
+    'bytes behind its directory',
+    Buffer.concat([docx.subarray(0, -22), Buffer.alloc(4), docx.subarray(-22)]),
+    'zip_directory',
+  ],
+  ['an escaped count', counted(docx, 0xffff), 'zip64'],
+  ['an escaped disk', changed(docx, (b, { end }) => b.writeUInt16LE(0xffff, end + 4)), 'zip64'],
+  [
+    'an escaped size',
+    changed(docx, (b, { end }) => b.writeUInt32LE(0xffffffff, end + 12)),
+    'zip64',
+  ],
+  [
+    'an escaped offset',
+    changed(docx, (b, { end }) => b.writeUInt32LE(0xffffffff, end + 16)),
+    'zip64',
+  ],
+  ...[20, 24, 42].map((at): [string, Buffer, string] => [
+    `an escaped number in an entry, at ${at}`,
+    changed(docx, (bytes, { directory }) => bytes.writeUInt32LE(0xffffffff, directory + at)),
+    'zip64',
+  ]),
+  ['one name twice', twice, 'zip_duplicate'],
+  ...[
+    '/etc/passwd',
+    '../a',
+    'a/../b',
+    'a/..',
+    './a',
+    'a//b',
+    '\\a',
+    '..\\a',
+    'c:/a',
+    'a\0',
+    '',
+  ].map((name): [string, Buffer, string] => [
+    `the name ${JSON.stringify(name)}`,
+    named(DOCUMENT, name),
+    'zip_name',
+  ]),
+  [
+    'another name before the bytes',
+    buildZip([{ name: 'a', localName: DOCUMENT, content: 'x' }]),
+    'zip_name',
+  ],
+  [
+    'another name in an extra field',
+    buildZip([{ name: 'a', extra: otherName(DOCUMENT), content: 'x' }]),
+    'zip_name',
+  ],
+  [
+    'a symbolic link',
+    buildZip([{ name: DOCUMENT, content: '/etc/passwd', mode: 0o120777 }]),
+    'zip_link',
+  ],
+];
+
+test('archives that readers would read otherwise than their directory says are refused before they are parsed', async () => {
+  const archives = deceiving.map(([of, archive]) => input(`${of}.docx`, archive));
+  const outcomes = await (await open({ archiveBytes: MIB })).parse(archives, never);
+  expect(refusedOf(outcomes)).toEqual(
+    deceiving.map(([of, , detail]) => [`${of}.docx`, 'parse_failed', { detail }]),
+  );
+});
+
+test('archives as writers make them pass: with a comment, folders, modes, and names said twice alike', async () => {
+  const comment = changed(Buffer.concat([docx, Buffer.from('by hand')]), (bytes) =>
+    bytes.writeUInt16LE(7, docx.length - 2),
+  );
+  const padding = Buffer.from([1, 2, 2, 0, 0, 0]);
+  const careful = buildZip([
+    { name: 'word/', content: '', mode: 0o040755 },
+    ...docxEntries(page).map((entry) => ({
+      ...entry,
+      mode: 0o100644,
+      extra: Buffer.concat([padding, otherName(entry.name)]),
+    })),
+  ]);
+  const archives = { 'plain.docx': docx, 'comment.docx': comment, 'careful.docx': careful };
+  const outcomes = await (
+    await open()
+  ).parse(
+    Object.entries(archives).map(([name, bytes]) => input(name, bytes)),
+    never,
+  );
+  expect(refusedOf(outcomes)).toEqual([]);
+  const texts = outcomes.map((one) => ('refused' in one ? '' : one.result.blocks[0]?.text));
+  expect(texts).toEqual(Array(3).fill('An ordinary page.'));
 });
 
 test('a password, a missing text layer and broken bytes are each named', async () => {

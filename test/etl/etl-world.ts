@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFolderStore } from '../../src/adapters/artifacts/folder-store.js';
@@ -36,6 +36,8 @@ export interface EtlWorld extends ServedRoutes {
     who: Sender,
     form: { options: unknown; file: string | Uint8Array<ArrayBuffer>; name?: string },
   ) => Promise<Answer>;
+  /** Names of the files that the artifact store holds of a tenant, half-written ones of anybody included. */
+  storedFiles: (tenant: string) => Promise<string[]>;
   newTenant: () => string;
 }
 
@@ -116,6 +118,15 @@ export async function createEtlWorld(more: Partial<EtlRouteDeps> = {}): Promise<
       body.append('file', new Blob([file]), name);
       const path = `${served.url}/v1/sources/${sourceId}/documents`;
       return answerOf(await fetch(path, { method: 'PUT', headers: headersOf(who), body }));
+    },
+    storedFiles: async (tenant) => {
+      const folder = join(root, 'artifacts');
+      const found = await readdir(join(folder, tenant), {
+        recursive: true,
+        withFileTypes: true,
+      }).catch(() => []);
+      const incoming = await readdir(join(folder, '.incoming'));
+      return [...found.filter((file) => file.isFile()).map(({ name }) => name), ...incoming];
     },
     newTenant: () => `t-${randomUUID().slice(0, 8)}`,
     close: async () => {

@@ -66,7 +66,7 @@ async function purge(tenant: string): Promise<Record<string, number>> {
   return removed;
 }
 
-const nothing = { intents: 0, texts: 0, changes: 0, scans: 0 };
+const nothing = { intents: 0, texts: 0, changes: 0, scans: 0, answers: 0 };
 
 test('intents go 7 days after they are done, superseded text and changes after 30; before, and twice, nothing goes', async () => {
   const t = await tenantWith('one', 'two', 'three');
@@ -191,6 +191,69 @@ test('scans go 30 days after their end, never the newest of a source nor one tha
   );
   expect(await purge(t)).toEqual(nothing);
   expect(await countOf(t, 'etl_scan')).toBe(2);
+});
+
+/** The answer to a request of `route`, given this long ago. */
+const answer = (tenant: string, route: string, of: { daysAgo: number; workflowId?: string }) =>
+  sql(
+    `insert into idempotency (tenant_id, principal_id, route, key_hash, body_hash, status, response, created_at)
+     values ($1, 'prn_x', $2::text, sha256(convert_to($2::text, 'UTF8')), '', 202, $3, now() - make_interval(secs => $4::float8 * 86400))`,
+    ...[tenant, route, { id: 'x', workflowId: of.workflowId }, of.daysAgo],
+  );
+const answersOf = async (tenant: string): Promise<unknown[]> =>
+  (await sql(`select route from idempotency where tenant_id = $1 order by route`, tenant)).map(
+    ({ route }) => route,
+  );
+
+test('an answer under its key goes after 30 days, in each tenant on its own, and not while its operation runs', async () => {
+  const [t, other] = [await tenantWith('one'), await tenantWith('one')];
+  const scanId = 'scn_00000000000000000000000009';
+  await sql(
+    `insert into etl_scan (tenant_id, scan_id, source_id, state, requested_by) values ($1, $2, $3, 'WAITING', 'prn_x')`,
+    ...[t, scanId, sourceId],
+  );
+  for (const tenant of [t, other]) {
+    await answer(tenant, 'old', { daysAgo: 30.01 });
+    await answer(tenant, 'older', { daysAgo: 400, workflowId: `training/${tenant}/run_1` });
+    await answer(tenant, 'running', { daysAgo: 90, workflowId: `etl/${t}/${scanId}` });
+    await answer(tenant, 'young', { daysAgo: 29.99 });
+  }
+  expect(await purge(t)).toEqual({ ...nothing, answers: 2 });
+  expect(await answersOf(t)).toEqual(['running', 'young']);
+  expect(await answersOf(other)).toEqual(['old', 'older', 'running', 'young']);
+  // A scan of one tenant holds no answer of another.
+  expect(await purge(other)).toEqual({ ...nothing, answers: 3 });
+  expect(await answersOf(other)).toEqual(['young']);
+  await sql(`update etl_scan set ended_at = now() where tenant_id = $1`, t);
+  expect(await purge(t)).toEqual({ ...nothing, answers: 1 });
+  expect(await answersOf(t)).toEqual(['young']);
+  // Whatever a worker asks for, what is promised stays; and it never gets to see an answer.
+  const asked = (text: string) => world.database.worker.batch(t, (query) => query(text));
+  const forget = `select removed from idempotency_forget('-infinity', now(), 100, '{}')`;
+  expect(await asked(forget)).toEqual([{ removed: 0 }]);
+  await expect(asked('select response from idempotency')).rejects.toThrow(/permission denied/);
+  await expect(asked('delete from idempotency')).rejects.toThrow(/permission denied/);
+});
+
+test('answers go page by page, past those whose operations run', async () => {
+  const t = await tenantWith('one');
+  const scanId = 'scn_00000000000000000000000008';
+  await sql(
+    `insert into etl_scan (tenant_id, scan_id, source_id, state, requested_by) values ($1, $2, $3, 'WAITING', 'prn_x')`,
+    ...[t, scanId, sourceId],
+  );
+  await sql(
+    `insert into idempotency (tenant_id, principal_id, route, key_hash, body_hash, status, response, created_at)
+     select $1, 'prn_x', 'r', sha256(n::text::bytea), '', 202,
+       case when n <= 2100 then jsonb_build_object('workflowId', 'etl/' || $1 || '/' || $2) else '{}' end,
+       now() - interval '40 days' + make_interval(secs => n) from generate_series(1, 4500) n`,
+    ...[t, scanId],
+  );
+  const first = await retention.purgePage(t, { kind: 'answers', after: '' });
+  expect(first.removed).toBe(0);
+  expect(first.next).toBeDefined();
+  expect(await purge(t)).toEqual({ ...nothing, answers: 2_400 });
+  expect(await countOf(t, 'idempotency')).toBe(2_100);
 });
 
 test('pages bound a transaction, however much there is; another tenant is not touched', async () => {

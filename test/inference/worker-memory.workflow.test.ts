@@ -6,6 +6,7 @@ import { createMetrics } from '../../src/main/metrics.js';
 import { createSilentPlugin } from '../../src/main/telemetry.js';
 import { cachedWorkflowsOf, createWorkers } from '../../src/main/temporal-workers.js';
 import { loadWorkflowBundles } from '../../src/main/workflow-bundle.js';
+import { testEnvironment } from '../support/model-runtime.js';
 import { pause } from '../support/pause.js';
 import { connectTestTemporal, type TestTemporal } from '../support/temporal.js';
 
@@ -30,7 +31,7 @@ test('a worker that is to keep no workflow in memory runs each local step once a
     {
       connection: temporal.native,
       namespace: temporal.namespace,
-      bundles: await loadWorkflowBundles(process.env['ANNEAL_WORKFLOW_BUNDLE'] ?? ''),
+      bundles: await loadWorkflowBundles(testEnvironment['ANNEAL_WORKFLOW_BUNDLE']),
       activities: { inferStep },
       metrics: createMetrics(),
       log: createLog({ logLevel: 'error' }, 'worker'),

@@ -18,6 +18,11 @@ async function begin(headers: Headers) {
   return {
     signal: (told: Headers) =>
       first?.handleSignal?.({ args: [], headers: told, signalName: 's' }, async () => undefined),
+    wake: (told: Headers) =>
+      first?.handleUpdate?.(
+        { args: [], headers: told, name: 'wake', updateId: 'u' },
+        async () => undefined,
+      ),
     activity: async (own: Headers = {}): Promise<Headers> => {
       let seen: Headers = {};
       await out?.scheduleActivity?.({ headers: own } as never, async (input) => {
@@ -54,6 +59,15 @@ describe('the id of a request inside a run', () => {
     expect(requestIdOf(await run.activity())).toBe('req_2');
     await run.signal({});
     expect(requestIdOf(await run.activity())).toBe('req_2');
+  });
+
+  it('is that of the wake once the run is woken, and stays where a wake names none', async () => {
+    const run = await begin(requestIdHeaders('req_1'));
+    await run.wake({});
+    expect(requestIdOf(await run.activity())).toBe('req_1');
+    await run.wake(requestIdHeaders('req_2'));
+    expect(requestIdOf(await run.activity())).toBe('req_2');
+    expect((await run.child()).options.memo).toEqual({ kept: 1, requestId: 'req_2' });
   });
 
   it('is absent where no request began the run: nothing is added then', async () => {

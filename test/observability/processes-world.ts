@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { childEnv } from '../../src/config.js';
+import type { Role } from '../../src/domain/access/permissions.js';
 import { createPeople, send, type ApiAnswer, type TestCaller } from '../support/api.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
@@ -20,6 +21,8 @@ export interface ProcessesWorld {
   temporal: TestTemporal;
   collector: Awaited<ReturnType<typeof startSpanCollector>>;
   caller: TestCaller;
+  /** Somebody else of that tenant. */
+  createCaller: (roles: Role[]) => Promise<TestCaller>;
   call: (operation: string, body?: unknown, headers?: { key?: string }) => Promise<ApiAnswer>;
   upload: (path: string, options: object, file: string) => Promise<ApiAnswer>;
   /** Every line that both have logged so far. */
@@ -30,6 +33,7 @@ export interface ProcessesWorld {
 }
 
 const root = new URL('../..', import.meta.url).pathname;
+const TENANT = 'observed';
 /** Beside other work a worker takes its time to bundle workflows. */
 const START_MS = 240_000;
 
@@ -73,8 +77,22 @@ const linesOf = (output: string): LogLine[] =>
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as LogLine);
 
-/** Starts both processes and makes a tenant with one person who may do everything the tests ask for. */
-export async function startProcessesWorld(): Promise<ProcessesWorld> {
+/** What stands there before a process starts. */
+export interface Ground {
+  database: TestDatabase;
+  temporal: TestTemporal;
+  tenant: string;
+  /** Where the keys of the installation and its tenants are. */
+  keyFolder: string;
+}
+
+/**
+ * Starts both processes and makes a tenant with one person who may do everything the tests ask for. No worker takes tasks
+ * of the queue `training`. `plant` makes facts that the processes find when they begin.
+ */
+export async function startProcessesWorld(
+  plant: (ground: Ground) => Promise<void>,
+): Promise<ProcessesWorld> {
   const database = await createTestDatabase();
   const temporal = await connectTestTemporal();
   const collector = await startSpanCollector();
@@ -89,6 +107,7 @@ export async function startProcessesWorld(): Promise<ProcessesWorld> {
     ANNEAL_API_DATABASE_URL: database.urls.api,
     ANNEAL_WORKER_DATABASE_URL: database.urls.worker,
     ANNEAL_RELAY_DATABASE_URL: database.urls.relay,
+    ANNEAL_WORKER_ROLES: 'orchestration,inference,etl',
     ANNEAL_LOG_LEVEL: 'info',
     ANNEAL_OTEL: 'on',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -96,10 +115,11 @@ export async function startProcessesWorld(): Promise<ProcessesWorld> {
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
   };
-  const people = createPeople(database, join(stateDir, 'keys'));
-  const tenant = 'observed';
-  await people.createTenant(tenant);
-  const caller = await people.createCaller(tenant, ['data-steward', 'ml-engineer']);
+  const keyFolder = join(stateDir, 'keys');
+  const people = createPeople(database, keyFolder);
+  await people.createTenant(TENANT);
+  const caller = await people.createCaller(TENANT, ['data-steward', 'ml-engineer']);
+  await plant({ database, temporal, tenant: TENANT, keyFolder });
   const processes = [start('api', env), start('worker', env)] as const;
   const url = `http://127.0.0.1:${api}`;
   const ports = { api: internal, worker: metrics, 'temporal core': core };
@@ -121,6 +141,7 @@ export async function startProcessesWorld(): Promise<ProcessesWorld> {
     temporal,
     collector,
     caller,
+    createCaller: (roles) => people.createCaller(TENANT, roles),
     call: (operation, body, { key = caller.key } = {}) => send({ url, key, operation, body }),
     upload: async (path, options, file) => {
       const form = new FormData();

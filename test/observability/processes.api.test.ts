@@ -1,8 +1,10 @@
 import { loanContract, terms } from '../datasets/datasets-world.js';
 import { eventually } from '../support/eventually.js';
 import { readText } from '../support/source-tree.js';
+import { formatApiKey, parseApiKey } from '../../src/domain/access/api-key.js';
 import { coreMetrics } from '../../src/main/core-metrics.js';
 import { emittedSeries, namesIn, seriesOf } from './metric-names.js';
+import { PEPPER_DAYS, plantFacts } from './planted-facts.js';
 import { startProcessesWorld, type ProcessesWorld } from './processes-world.js';
 import type { CollectedSpan } from './span-collector.js';
 
@@ -15,7 +17,7 @@ let requestId: string;
 let workflowId: string;
 
 beforeAll(async () => {
-  world = await startProcessesWorld();
+  world = await startProcessesWorld(plantFacts);
   const made = await world.call('PUT /v1/datasets/loans', terms);
   expect(made).toMatchObject({ status: 201 });
   expect(await world.call('POST /v1/datasets/loans/contracts', loanContract)).toMatchObject({
@@ -199,5 +201,58 @@ describe('what the processes show to Prometheus', () => {
     const text = `${await world.scrape('api')}${await world.scrape('worker')}`;
     for (const secret of ['observed', requestId, workflowId, world.caller.principalId])
       expect(text.includes(secret)).toBe(false);
+  });
+});
+
+/** The sample of a series, by its name and labels as Prometheus shows them. */
+const sample = (scrape: string, series: string): number | undefined => {
+  const line = scrape.split('\n').find((one) => one.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+};
+
+describe('a fact that somebody is paged for', () => {
+  it('reaches the series that the alert reads: starts, wakes, inferences, divergences, tasks, keys', async () => {
+    await eventually(
+      async () => {
+        const text = await world.scrape('worker');
+        const read = (series: string) => sample(text, series) ?? NaN;
+        // Ages grow while the test waits: each is told from those of the others.
+        const minutes = (series: string) => Math.floor(read(series) / 60);
+        expect(minutes('anneal_outbox_oldest_seconds{kind="start"}')).toBeGreaterThanOrEqual(20);
+        expect(minutes('anneal_outbox_oldest_seconds{kind="wake"}')).toBeGreaterThanOrEqual(10);
+        expect(minutes('anneal_outbox_oldest_seconds{kind="wake"}')).toBeLessThan(20);
+        expect(read('anneal_unknown_effects')).toBe(1);
+        expect(minutes('anneal_unknown_effects_oldest_seconds')).toBeGreaterThanOrEqual(60);
+        expect(minutes('anneal_unknown_effects_oldest_seconds')).toBeLessThan(80);
+        expect(read('anneal_decision_rows_missing')).toBe(1);
+        expect(read('anneal_reconciler_divergences{kind="EFFECT_IN_DOUBT"}')).toBe(1);
+        expect(read('anneal_reconciler_divergences{kind="ORPHANED_RUN"}')).toBe(0);
+        expect(read('anneal_backlog_tasks{queue="training"}')).toBe(1);
+        expect(read('anneal_backlog_age_seconds{queue="training"}')).toBeGreaterThan(5);
+        const days = read('anneal_key_age_seconds{key="pepper"}') / 86_400;
+        expect(Math.floor(days)).toBe(PEPPER_DAYS);
+      },
+      { timeoutMs: 90_000 },
+    );
+  }, 120_000);
+
+  it('reaches the series of the API: a credential that proves nobody, by why, and a role that decides over others', async () => {
+    const known = parseApiKey(world.caller.key);
+    const wrong = formatApiKey('prod', known?.keyId ?? '', new Uint8Array(32));
+    const before = await world.scrape('api');
+    for (const key of [wrong, wrong, 'no key'])
+      expect(await world.call('GET /v1/models', undefined, { key })).toMatchObject({ status: 401 });
+    const admin = await world.createCaller(['tenant-admin']);
+    const person = { kind: 'person', name: 'somebody new', roles: ['approver', 'auditor'] };
+    const made = await world.call('POST /v1/principals', person, { key: admin.key });
+    expect(made).toMatchObject({ status: 201 });
+    const after = await world.scrape('api');
+    const more = (series: string) =>
+      (sample(after, series) ?? NaN) - (sample(before, series) ?? NaN);
+    expect(more('anneal_authn_failures_total{reason="wrong-secret"}')).toBe(2);
+    expect(more('anneal_authn_failures_total{reason="malformed"}')).toBe(1);
+    expect(more('anneal_authn_failures_total{reason="unknown"}')).toBe(0);
+    expect(more('anneal_privileged_grants_total{role="approver"}')).toBe(1);
+    expect(more('anneal_privileged_grants_total{role="tenant-admin"}')).toBe(0);
   });
 });

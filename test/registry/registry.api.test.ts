@@ -8,6 +8,7 @@ import {
   registerModel,
   type TrainingWorld,
 } from '../training/training-world.js';
+import { allRefused, readForged } from '../support/forge-cursor.js';
 
 let world: TrainingWorld;
 let tenant: string;
@@ -149,6 +150,11 @@ test('versions are read with contract, golden rows and lineage, and listed newes
   });
   expect(rest.body.items).toMatchObject([{ version: 1 }]);
   expect(rest.body.nextCursor).toBeUndefined();
+  const read = (from?: string) => {
+    const path = `/v1/models/credit/versions?limit=1${from ? `&cursor=${from}` : ''}`;
+    return world.send('GET', path, { tenant });
+  };
+  expect(await readForged(read, ['2147483648'])).toEqual(allRefused(['2147483648']));
   const stranger = world.newTenant();
   expect((await world.send('GET', version('2'), { tenant: stranger })).status).toBe(404);
   expect((await world.send('GET', '/v1/models/credit', { tenant: stranger })).status).toBe(404);

@@ -8,6 +8,7 @@ import {
   type Answer,
   type TrainingWorld,
 } from './training-world.js';
+import { allRefused, readForged } from '../support/forge-cursor.js';
 
 let world: TrainingWorld;
 let tenant: string;
@@ -251,8 +252,9 @@ test('metrics are paged by name and step, logs in order', async () => {
     metrics: [{ name: 'log_loss', step: 3, value: 9 }],
     lines: ['three'],
   });
+  const ask = (path: string) => world.send('GET', `/v1/training-runs/${id}/${path}`, { tenant });
   const get = async (path: string) =>
-    (await world.send('GET', `/v1/training-runs/${id}/${path}`, { tenant })).body as {
+    (await ask(path)).body as {
       items: { name: string; step: number; value: number; line: string }[];
       nextCursor?: string;
     };
@@ -270,6 +272,14 @@ test('metrics are paged by name and step, logs in order', async () => {
   expect(logs.items.map(({ line }) => line)).toEqual(['one', 'two']);
   const rest = await get(`logs?limit=2&cursor=${logs.nextCursor ?? ''}`);
   expect(rest.items.map(({ line }) => line)).toEqual(['three']);
+  const wrong = ['1:a\0', 'x:log_loss', ':log_loss', '2147483648:log_loss', '2147483648'];
+  for (const list of ['metrics', 'logs'])
+    expect(
+      await readForged(
+        (cursor) => ask(`${list}?limit=1${cursor ? `&cursor=${cursor}` : ''}`),
+        wrong,
+      ),
+    ).toEqual(allRefused(wrong));
 });
 
 test('a run that trains shows its newest recorded step of those it may take, and no other run does', async () => {

@@ -16,7 +16,7 @@ export interface RetentionDeps {
 }
 
 /**
- * Removes what the ledger has kept for its time, tenant by tenant, a bounded page a transaction. Several loops may run;
+ * Removes what the ledger, and the API's stored answers, have been kept for, tenant by tenant, a bounded page a transaction. Several loops may run;
  * what one of them has removed the others do not find, and a pass that was cut short is continued by the next.
  */
 export function createRetentionLoop(deps: RetentionDeps): Loop {
@@ -28,7 +28,7 @@ export function createRetentionLoop(deps: RetentionDeps): Loop {
       removed += page.removed;
       after = page.next;
     }
-    if (removed > 0) deps.log.info({ tenant, kind, removed }, 'etl: kept for their time');
+    if (removed > 0) deps.log.info({ tenant, kind, removed }, 'rows were kept for their time');
   };
   return createPassLoop({
     intervalMs: deps.intervalMs ?? 6 * HOUR_MS,
@@ -37,6 +37,6 @@ export function createRetentionLoop(deps: RetentionDeps): Loop {
         for (const kind of retentionKinds) await purge(tenant, kind, signal);
     },
     failed: (error) =>
-      deps.log.warn({ reason: String(error) }, 'etl: retention waits for its next pass'),
+      deps.log.warn({ reason: String(error) }, 'retention waits for its next pass'),
   });
 }

@@ -158,28 +158,31 @@ async function itemOf(
   };
 }
 
-type RequestKey = Pick<
-  AdmissionItem,
-  'inferenceId' | 'principalId' | 'route' | 'keyHash' | 'bodyHash' | 'subjectToken'
-> & { workflowId: string };
+/** Under what the answer of a request is stored. */
+type StoredUnder = Pick<AdmissionItem, 'principalId' | 'route' | 'keyHash' | 'bodyHash'>;
+
+function storedUnder({ idempotency, actor }: Caller): StoredUnder {
+  if (idempotency === undefined) {
+    throw new PlatformError('IDEMPOTENCY_KEY_REQUIRED', 'An inference needs an Idempotency-Key.');
+  }
+  return { principalId: actor.subject, ...idempotency };
+}
+
+type RequestKey = StoredUnder &
+  Pick<AdmissionItem, 'inferenceId' | 'subjectToken'> & { workflowId: string };
 
 async function keyOf(
   deps: InferencePipelineDeps,
   request: InferenceRequest,
   caller: Caller,
 ): Promise<RequestKey> {
-  const { idempotency, tenant, actor } = caller;
-  if (idempotency === undefined) {
-    throw new PlatformError('IDEMPOTENCY_KEY_REQUIRED', 'An inference needs an Idempotency-Key.');
-  }
-  const { route, keyHash, bodyHash } = idempotency;
-  const scope = `${actor.subject}\0${route}\0${Buffer.from(keyHash).toString('hex')}`;
+  const { tenant } = caller;
+  const under = storedUnder(caller);
+  const keyHash = Buffer.from(under.keyHash).toString('hex');
+  const scope = `${under.principalId}\0${under.route}\0${keyHash}`;
   return {
+    ...under,
     inferenceId: deps.newId('inference'),
-    principalId: actor.subject,
-    route,
-    keyHash,
-    bodyHash,
     workflowId: inferWorkflowId(tenant, sha256Hex(scope).slice(0, 40)),
     subjectToken:
       request.subject === undefined ? null : await deps.subjectToken(tenant, request.subject.key),
@@ -202,6 +205,16 @@ function admissionOf(verdict: AdmissionVerdict, item?: AdmissionItem): Admission
     case 'stale':
       return undefined;
   }
+}
+
+/** What was admitted before under the key of this request; undefined where nothing was. @throws IDEMPOTENCY_MISMATCH */
+async function admittedBefore(
+  deps: InferencePipelineDeps,
+  tenant: string,
+  key: StoredUnder,
+): Promise<Admission | undefined> {
+  const stored = await deps.store.findStored(tenant, key);
+  return stored === undefined ? undefined : admissionOf(stored);
 }
 
 /** True for refusals of this very request, which a stored answer outranks; false where nothing could be decided. */
@@ -238,10 +251,19 @@ export const createAdmit =
       }
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      const stored = await deps.store.findStored(tenant, key);
-      const admission = stored === undefined ? undefined : admissionOf(stored);
+      const admission = await admittedBefore(deps, tenant, key);
       if (admission === undefined) throw error;
       return admission;
     }
     throw new PlatformError('EPOCH_REFUSED', 'The routing of this model is moving; try again.');
   };
+
+/**
+ * What a request was admitted as before, without admitting it: for whoever refuses starts and owes a repeat its answer. One
+ * round trip.
+ * @throws IDEMPOTENCY_KEY_REQUIRED, IDEMPOTENCY_MISMATCH, STORE_UNAVAILABLE
+ */
+export const createFindAdmitted =
+  (deps: InferencePipelineDeps) =>
+  async (caller: Caller): Promise<Admission | undefined> =>
+    admittedBefore(deps, caller.tenant, storedUnder(caller));

@@ -1,4 +1,4 @@
-import { createAdmit } from './admit.js';
+import { createAdmit, createFindAdmitted } from './admit.js';
 import { createAttempt } from './attempt.js';
 import type { InferencePipelineDeps } from './inference-pipeline-deps.js';
 import { createSettle } from './settle.js';
@@ -9,6 +9,7 @@ import { createSettle } from './settle.js';
  */
 export const createInferencePipeline = (deps: InferencePipelineDeps) => ({
   admit: createAdmit(deps),
+  findAdmitted: createFindAdmitted(deps),
   attempt: createAttempt(deps),
   settle: createSettle(deps),
 });

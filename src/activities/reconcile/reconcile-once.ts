@@ -7,8 +7,8 @@ import type { ListedRun, ReconcileDeps, StandingWork } from './reconcile-deps.js
 
 /** Work this young may be between its commit and its start. */
 const GRACE_MS = 10_000;
-/** Inferences that a pass of every minute looks at; after a restore all of them. */
-const NEWEST_INFERENCES = 10_000;
+/** Open inferences that a pass of every minute looks at, the oldest first; after a restore all of them. */
+const OPEN_INFERENCES = 10_000;
 const ALL = 2_000_000_000;
 /** Runs that are asked for at once, and rows that are written at once. */
 const AT_ONCE = 16;
@@ -117,7 +117,7 @@ async function judgeOpen(
 ): Promise<Finding[]> {
   const bound =
     restored === undefined
-      ? { graceMs: GRACE_MS, inferences: NEWEST_INFERENCES }
+      ? { graceMs: GRACE_MS, inferences: OPEN_INFERENCES }
       : { graceMs: 0, inferences: ALL };
   const open = (await deps.openWork(group.tenant, bound)).filter(
     ({ start }) => !group.running.has(start.workflowId),

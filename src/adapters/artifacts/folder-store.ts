@@ -8,7 +8,9 @@ import type {
   StagedArtifact,
   StoredArtifact,
 } from '../../domain/artifacts.js';
+import { isUploadScope } from '../../domain/artifacts.js';
 import { PlatformError } from '../../domain/errors.js';
+import type { Digest } from '../../domain/ids.js';
 import { finalKey, parseRef, scopePath, stagedKey } from './folder-keys.js';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -70,6 +72,31 @@ async function write(file: FileHandle, input: ArtifactBody): Promise<[string, nu
   return [hash.digest('hex'), sizeBytes];
 }
 
+async function moveTo(from: string, target: string): Promise<void> {
+  const created = await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  // Renaming also over an equal file repairs one whose bytes have decayed.
+  await rename(from, target);
+  await syncFolder(dirname(target));
+  // A folder made for this file is as durable as its own entry in its parent.
+  if (created !== undefined) await syncFolder(dirname(created));
+}
+
+/** Moves a staged file to the path that its digest gives. One that was moved before is there already. */
+async function keep(
+  root: string,
+  staged: { tenantId: string; ref: string; sha256: Digest },
+): Promise<string> {
+  const { ref, path } = finalKey(staged.tenantId, staged.sha256.slice('sha256:'.length));
+  const target = join(root, path);
+  try {
+    await moveTo(join(root, parseRef(staged.ref).path), target);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    if ((await stat(target).catch(() => undefined)) === undefined) throw missing(staged.ref);
+  }
+  return ref;
+}
+
 /** Streams a body into a temporary file, then moves it to the path that its digest or name gives. */
 async function store(
   root: string,
@@ -82,13 +109,7 @@ async function store(
   try {
     const [hex, sizeBytes] = await write(file, input).finally(() => file.close());
     const { ref, path } = keyOf(hex);
-    const target = join(root, path);
-    const created = await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    // Renaming also over an equal file repairs one whose bytes have decayed.
-    await rename(temporary, target);
-    await syncFolder(dirname(target));
-    // A folder made for this file is as durable as its own entry in its parent.
-    if (created !== undefined) await syncFolder(dirname(created));
+    await moveTo(temporary, join(root, path));
     return { ref, sha256: `sha256:${hex}`, sizeBytes };
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
@@ -125,24 +146,48 @@ async function* verified(
 
 async function listFolder(folder: string): Promise<string[]> {
   return readdir(folder).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return [];
+    if (/^(ENOENT|ENOTDIR)$/.test(codeOf(error))) return [];
     throw error;
   });
 }
 
+/** Whether nobody has written to a path since `beforeMs`. One that is gone needs no removal. */
+async function isUntouched(path: string, beforeMs: number): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && found.mtimeMs < beforeMs;
+}
+
 /** Removes temporary files that a crash left behind a day or more ago. */
-async function sweep(root: string, nowMs: number): Promise<void> {
+async function sweepTemporary(root: string, nowMs: number): Promise<number> {
+  let gone = 0;
   for (const name of await listFolder(join(root, TEMPORARY))) {
     const path = join(root, TEMPORARY, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found && nowMs - found.mtimeMs > ABANDONED_MS) await unlink(path).catch(() => undefined);
+    if (!(await isUntouched(path, nowMs - ABANDONED_MS))) continue;
+    await unlink(path).catch(() => undefined);
+    gone += 1;
   }
+  return gone;
+}
+
+/** Removes staging areas of uploads that were last written to before `beforeMs`. */
+async function sweepUploads(root: string, beforeMs: number): Promise<number> {
+  let gone = 0;
+  for (const tenant of await listFolder(root)) {
+    const staged = join(root, tenant, 'staged');
+    for (const scope of (await listFolder(staged)).filter(isUploadScope)) {
+      // A folder's time is that of the last file that came into it, and files come into it whole.
+      if (!(await isUntouched(join(staged, scope), beforeMs))) continue;
+      await rm(join(staged, scope), { recursive: true, force: true });
+      gone += 1;
+    }
+  }
+  return gone;
 }
 
 /**
  * Artifact store in a local folder: `<root>/<tenant>/sha256/<2 hex>/<64 hex>` and `<root>/<tenant>/staged/<scope>/`.
  * Bytes are written to a temporary file, synced, and renamed, so a crash leaves either nothing or all of them; what
- * a crash leaves in the temporary folder is removed a day later, when a store opens.
+ * a crash leaves in the temporary folder is removed a day later, when a store opens or is swept.
  */
 export async function openFolderStore(options: {
   root: string;
@@ -151,7 +196,7 @@ export async function openFolderStore(options: {
   const root = resolve(options.root);
   await guarded(async () => {
     await mkdir(join(root, TEMPORARY), { recursive: true, mode: 0o700 });
-    await sweep(root, options.nowMs);
+    await sweepTemporary(root, options.nowMs);
   });
   const sizeOf = async (path: string): Promise<number | undefined> => {
     const found = await stat(join(root, path)).catch((error: unknown) => {
@@ -173,6 +218,7 @@ export async function openFolderStore(options: {
   return {
     put: (input) => guarded(() => store(root, input, (hex) => finalKey(input.tenantId, hex))),
     putStaged: (input) => guarded(() => store(root, input, () => stagedKey(input))),
+    keepStaged: (staged) => guarded(() => keep(root, staged)),
     openStream,
     readRange: (ref, start, end) =>
       guarded(() => readRange(join(root, parseRef(ref).path), start, end)),
@@ -201,6 +247,11 @@ export async function openFolderStore(options: {
     },
     dropStaged: (tenantId, scope) =>
       guarded(() => rm(join(root, scopePath(tenantId, scope)), { recursive: true, force: true })),
+    sweep: ({ nowMs, uploadMs }) =>
+      guarded(
+        async () =>
+          (await sweepTemporary(root, nowMs)) + (await sweepUploads(root, nowMs - uploadMs)),
+      ),
   };
 }
 

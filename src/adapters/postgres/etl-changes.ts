@@ -3,7 +3,7 @@ import { PlatformError } from '../../domain/errors.js';
 import type { Caller, Change, Outcome } from '../../domain/events/change.js';
 import { docId } from '../../domain/etl/fingerprints.js';
 import { keyHash } from '../../domain/etl/key-hash.js';
-import type { ChangeRecord, Ledger } from '../../domain/etl/ledger.js';
+import type { Ledger, SubmittedChange } from '../../domain/etl/ledger.js';
 import { narrowAccess } from '../../domain/etl/narrow-access.js';
 import type { SqlRow, Tx } from './database.js';
 import { all, sealed, type LedgerParts } from './etl-rows.js';
@@ -14,7 +14,7 @@ type Recorded = { recorded: number; changeToken: string };
 
 /** A change with its ids, before the order among its document's changes is known. */
 interface Arrival {
-  change: ChangeRecord;
+  change: SubmittedChange;
   docId: string;
   keyHash: string;
   naturalKeyEnc: string;
@@ -28,7 +28,7 @@ export const contentRow = (of: { keyHash: string; kind: string; sourceVersion: s
 async function arrivalOf(
   parts: LedgerParts,
   of: { tenant: string; sourceId: string; key: Uint8Array },
-  change: ChangeRecord,
+  change: SubmittedChange,
 ): Promise<Arrival> {
   const { tenant, sourceId, key } = of;
   const id = docId(key, sourceId, change.naturalKey);
@@ -283,6 +283,14 @@ async function lockSource(tx: Tx, { tenant, sourceId, arrivals }: Call): Promise
   return source;
 }
 
+/** The bytes of what is taken in, stored for good: from here on nothing refuses it. */
+const withBytes = (arrivals: readonly Arrival[]): Promise<Arrival[]> =>
+  all(arrivals, async (arrival) => {
+    const { keep, ...change } = arrival.change;
+    if (keep === undefined) return arrival;
+    return { ...arrival, change: { ...change, contentRef: await keep() } };
+  });
+
 /** What a call is about. */
 interface Call {
   tenant: string;
@@ -314,7 +322,7 @@ async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Re
       extensions: { documentIds: barred.map(({ docId: id }) => id) },
     });
   const nextSeq = BigInt(String(source.next_seq));
-  const order = ordered(arrivals, { known, suppressed, nextSeq });
+  const order = ordered(await withBytes(arrivals), { known, suppressed, nextSeq });
   const again = comesAgain(source.kind);
   const changes = JSON.stringify(order.rows);
   const taken = await tx.$queryRawUnsafe<SqlRow[]>(insertChanges, tenant, sourceId, changes, again);
@@ -365,7 +373,7 @@ async function record(parts: LedgerParts, tx: Tx, call: Call): Promise<Change<Re
 }
 
 /** Of equal changes in one call the last counts: they are one redelivery. */
-function distinct(changes: readonly ChangeRecord[]): ChangeRecord[] {
+function distinct(changes: readonly SubmittedChange[]): SubmittedChange[] {
   const unique = new Map(
     changes.map((change) => [
       `${change.naturalKey}\0${change.kind}\0${change.sourceVersion}`,
@@ -382,7 +390,7 @@ export function createEtlChanges(
   const submit = async (
     caller: Caller,
     of: { sourceId: string; startedBy: 'api' | 'relay' },
-    changes: readonly ChangeRecord[],
+    changes: readonly SubmittedChange[],
   ): Promise<Outcome<Recorded>> => {
     const { tenant } = caller;
     const key = (await parts.keyOf(tenant)).reveal();

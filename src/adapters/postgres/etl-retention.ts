@@ -8,6 +8,7 @@ import {
 import { HOUR_MS } from '../../domain/units.js';
 import type { Database, Query, SqlRow } from './database.js';
 import { appendBatchAudit } from './etl-commits.js';
+import { openIds } from './reconcile.js';
 
 /** Rows that one transaction looks at. */
 const PAGE_ROWS = 2_000;
@@ -90,6 +91,11 @@ const texts = `
   select (select count(*) from going) as seen, (select max(superseded_at)::text from going) as upto,
     (select count(*) from gone) as removed`;
 
+// A retry of what still runs joins it, however long that takes. The worker sees no answer: the function reads them.
+const answers = `
+  select seen, removed, upto::text from idempotency_forget(coalesce(nullif($2, '')::timestamptz, '-infinity'),
+    now() - make_interval(secs => $4), ${PAGE_ROWS}, array(${openIds}))`;
+
 const byId =
   (sql: string, kind: IdKind): Page =>
   async (query, { tenant, after, seconds, before }) => {
@@ -105,6 +111,13 @@ const pages: Record<RetentionKind, { keptMs: number; page: Page }> = {
     keptMs: etlRetention.textMs,
     page: async (query, { tenant, after, seconds }) => {
       const [row] = await query(texts, [tenant, after, seconds]);
+      return pageOf(row);
+    },
+  },
+  answers: {
+    keptMs: etlRetention.answerMs,
+    page: async (query, { tenant, after, seconds }) => {
+      const [row] = await query(answers, [tenant, after, PAGE_ROWS, seconds]);
       return pageOf(row);
     },
   },
@@ -130,7 +143,7 @@ async function purgePage(
   return found;
 }
 
-/** Ends the time that rows of the ledger are kept, page by page (role anneal_worker). */
+/** Ends the time that rows of the ledger and stored answers are kept, page by page (role anneal_worker). */
 export const createEtlRetention = (db: Database): RetentionLedger => ({
   purgePage: (tenant, { kind, after }) =>
     db.batch(tenant, (query) => purgePage(query, { tenant, kind, after })),

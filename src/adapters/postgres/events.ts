@@ -60,7 +60,7 @@ export const createRelayStore = (db: Database) => ({
            and (created_at < now() - interval '2 seconds' or start->>'startedBy' = 'relay')
            and (claimed_at is null or claimed_at < now() - interval '10 seconds')
          order by created_at limit $1 for update skip locked)
-       returning tenant_id, fact_id, workflow_id, start`,
+       returning tenant_id, fact_id, workflow_id, request_id, start`,
       [limit],
     );
     return rows.map((row) => ({
@@ -68,6 +68,7 @@ export const createRelayStore = (db: Database) => ({
       wake: {
         workflowId: String(row.workflow_id),
         factId: String(row.fact_id),
+        ...(typeof row.request_id === 'string' ? { requestId: row.request_id } : {}),
         ...(row.start === null ? {} : { start: row.start as StartRequest }),
       },
     }));

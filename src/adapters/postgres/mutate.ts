@@ -44,6 +44,13 @@ const askedBy = (caller: Caller, start: StartRequest): StartRequest =>
     ? start
     : { ...start, options: { ...start.options, requestId: caller.requestId } };
 
+/** A wake that says which request made its fact. */
+const toldBy = (caller: Caller, wake: WakeRequest): WakeRequest => ({
+  ...wake,
+  ...(wake.start === undefined ? {} : { start: askedBy(caller, wake.start) }),
+  ...(caller.requestId === undefined ? {} : { requestId: caller.requestId }),
+});
+
 async function writeStart(tx: Tx, tenant: string, start: StartRequest): Promise<void> {
   const bytes = Buffer.byteLength(canonicalJson(start.input));
   if (bytes > MAX_TEMPORAL_PAYLOAD_BYTES) {
@@ -60,8 +67,9 @@ async function writeStart(tx: Tx, tenant: string, start: StartRequest): Promise<
 
 async function writeWake(tx: Tx, tenant: string, wake: WakeRequest): Promise<void> {
   const start = wake.start === undefined ? null : JSON.stringify(wake.start);
-  await tx.$executeRaw`insert into wake (tenant_id, fact_id, workflow_id, start)
-    values (${tenant}, ${wake.factId}, ${wake.workflowId}, ${start}::jsonb) on conflict do nothing`;
+  await tx.$executeRaw`insert into wake (tenant_id, fact_id, workflow_id, request_id, start)
+    values (${tenant}, ${wake.factId}, ${wake.workflowId}, ${wake.requestId ?? null}, ${start}::jsonb)
+    on conflict do nothing`;
   if (wake.start?.startedBy === 'relay') await tx.$executeRaw`select pg_notify('intent', '')`;
 }
 
@@ -94,9 +102,7 @@ export function mutate<B>(
     const change = await work(tx);
     const { events = [] } = change;
     const starts = (change.starts ?? []).map((start) => askedBy(caller, start));
-    const wakes = (change.wakes ?? []).map((wake) =>
-      wake.start === undefined ? wake : { ...wake, start: askedBy(caller, wake.start) },
-    );
+    const wakes = (change.wakes ?? []).map((wake) => toldBy(caller, wake));
     for (const start of starts) await writeStart(tx, caller.tenant, start);
     for (const wake of wakes) {
       await writeWake(tx, caller.tenant, wake);

@@ -56,10 +56,10 @@ const standing = `
   from intent i left join lateral (select true as found, q.ended from (${endOf}) as q(ended)) e on true
   where i.tenant_id = $1`;
 
-/** Workflow ids of open work, the newest $3 inferences alone: an index over the open ones would slow down each one. */
-const openIds = `
-  select n.workflow_id from (select workflow_id, settled_at from inference where tenant_id = $1
-      order by inference_id desc limit $3) n where n.settled_at is null
+/** Workflow ids of open work; of inferences the $3 that are due first. */
+export const openIds = `
+  select o.workflow_id from (select workflow_id from inference where tenant_id = $1 and settled_at is null
+      order by deadline_at limit $3) o
   union all select 'training/' || $1 || '/' || run_id from training_run where tenant_id = $1 and ended_at is null
   union all select 'evaluation/' || $1 || '/' || evaluation_id from evaluation where tenant_id = $1 and ended_at is null
   union all select 'approval/' || $1 || '/' || approval_id from approval where tenant_id = $1 and closed_at is null
@@ -111,7 +111,7 @@ const auditOf = (found: FoundDivergence, restorationId: string | undefined) => (
 export const createReconcileStore = (db: Database) => ({
   /**
    * Open work that was due `graceMs` ago and that the relay has handed over: what it has not is its own to repeat. Of
-   * inferences the newest `inferences`.
+   * inferences at most `inferences`, the oldest first.
    */
   openWork: (
     tenant: string,

@@ -12,17 +12,33 @@ interface RestoreFacts {
   lost: LostEntries[];
 }
 
+/**
+ * Gives out a thousand of epochs that no restore has had, and remembers it before it resolves.
+ * @param newest the newest thousand that the database knows
+ */
+type ReserveThousand = (newest: number) => Promise<number>;
+
 /** What the database says after a restore. */
 interface RestoreRecorded {
   restorationId: string;
   /** UTC, ISO 8601. */
   recoveredTo: string;
+  /** How far WAL was replayed, such as `0/3000028`. */
+  replayedTo: string;
   /** Pointers whose epoch was raised. */
   epochs: number;
 }
 
-/** Epochs go on at the next thousand: none that the lost time has given out is given out again. */
-const raised = '(epoch / 1000 + 1) * 1000';
+/**
+ * The newest thousand in use. Epochs of every kind go on at one that is past it and past each that another restore, even of
+ * this very backup, went on at: none that the lost time, or a life after an earlier restore, has given out is given out again.
+ */
+const newestThousand = `
+  select greatest(
+    (select max(greatest(epoch, min_epoch)) from routing), (select max(epoch) from etl_shard),
+    (select max(generation_epoch) from etl_collection), (select max(epoch) from dataset), 0) / 1000 as n`;
+
+const raised = '$2::int * 1000';
 
 const raise = `
   with moved as (
@@ -35,7 +51,7 @@ const raise = `
     from moved returning 1),
   shards as (update etl_shard set epoch = ${raised}, lease_until = null returning 1),
   collections as (
-    update etl_collection set generation_epoch = (generation_epoch / 1000 + 1) * 1000 returning 1),
+    update etl_collection set generation_epoch = ${raised} returning 1),
   datasets as (update dataset set epoch = ${raised} returning 1)
   select (select count(*) from written)::int + (select count(*) from shards)::int
     + (select count(*) from collections)::int + (select count(*) from datasets)::int as n`;
@@ -48,6 +64,7 @@ const raise = `
 export async function recordRestore(
   databaseUrl: string,
   facts: RestoreFacts,
+  reserveThousand: ReserveThousand,
 ): Promise<RestoreRecorded> {
   const client = await openClient({
     connectionString: databaseUrl,
@@ -55,14 +72,17 @@ export async function recordRestore(
   });
   try {
     // The server keeps it until it is started again; where no transaction was replayed the backup's end stands.
-    const { rows: replayed } = await client.query<{ at: Date | null }>(
-      'select pg_last_xact_replay_timestamp() as at',
+    const { rows: replayed } = await client.query<{ at: Date | null; lsn: string | null }>(
+      'select pg_last_xact_replay_timestamp() as at, pg_last_wal_replay_lsn()::text as lsn',
     );
     const recoveredTo = replayed[0]?.at?.toISOString() ?? facts.stoppedAt;
     const restorationId = newId('restoration');
+    const { rows: newest } = await client.query<{ n: string }>(newestThousand);
+    const thousand = await reserveThousand(Number(newest[0]?.n ?? 0));
     await client.query('begin');
     const { rows } = await client.query<{ n: number }>(raise, [
       `restored from ${facts.backupId} to ${recoveredTo}`,
+      thousand,
     ]);
     await client.query('delete from serving_lease');
     await client.query(
@@ -89,7 +109,8 @@ export async function recordRestore(
       await client.query('select audit_append($1)', [entry]);
     }
     await client.query('commit');
-    return { restorationId, recoveredTo, epochs: Number(rows[0]?.n ?? 0) };
+    const replayedTo = replayed[0]?.lsn ?? '0/0';
+    return { restorationId, recoveredTo, replayedTo, epochs: Number(rows[0]?.n ?? 0) };
   } finally {
     await client.end();
   }

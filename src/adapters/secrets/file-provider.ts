@@ -119,6 +119,18 @@ export function createBackupKeys(folder: string): (version?: number) => Promise<
   return (version) => keys(folder, 'backup', version);
 }
 
+/** Every version of the key that backups are sealed with, in order; none is made. */
+export async function readBackupKeys(folder: string): Promise<KeyVersion[]> {
+  const keys = symmetricKeys();
+  const newest = await newestVersion(folder, 'backup', '.key');
+  const found: KeyVersion[] = [];
+  for (let version = 1; version <= newest; version++) {
+    const isThere = (await readKeyFile(join(folder, `backup-v${version}.key`))) !== undefined;
+    if (isThere) found.push(await keys(folder, 'backup', version));
+  }
+  return found;
+}
+
 const approvalKeyId = /^approval-v[1-9]\d{0,5}$/;
 
 /**

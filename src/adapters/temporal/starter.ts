@@ -8,6 +8,7 @@ import { TypedSearchAttributes } from '@temporalio/common';
 import type { StartRequest, WakeRequest } from '../../domain/events/contract.js';
 import { REQUEST_ID_MEMO } from '../../domain/request-id.js';
 import { searchAttributes } from '../../domain/search-attributes.js';
+import { withRequestId } from './request-id-interceptor.js';
 
 /** Starts and wakes workflows; both may be repeated without a second effect. */
 export interface Starter {
@@ -91,14 +92,16 @@ export function createStarter(client: Client): Starter {
           await createRestarter(client)(tenant, start, { replaceRunning: false });
       }
     },
-    wakeWorkflow: async ({ workflowId, factId, start }) => {
+    wakeWorkflow: async ({ workflowId, factId, start, requestId }) => {
       if (start !== undefined) return signalEntity(client, start);
       try {
-        await client.workflow.getHandle(workflowId).startUpdate('wake', {
-          args: [{ factId }],
-          updateId: factId,
-          waitForStage: WorkflowUpdateStage.ACCEPTED,
-        });
+        await withRequestId(requestId, () =>
+          client.workflow.getHandle(workflowId).startUpdate('wake', {
+            args: [{ factId }],
+            updateId: factId,
+            waitForStage: WorkflowUpdateStage.ACCEPTED,
+          }),
+        );
       } catch (error) {
         if (!isOver(error)) throw error;
       }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { apiKeyViewSchema } from '../../domain/access/contract.js';
-import { principalIdSchema } from '../../domain/ids.js';
+import { apiKeyIdSchema, principalIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { AccessRouteDeps } from './access-route-deps.js';
@@ -19,7 +19,7 @@ export const getApiKeys = (deps: AccessRouteDeps) =>
     example: { query: { limit: 20 } },
     handle: async ({ principal, query }) => {
       const filter = { list: 'api-keys', principalId: query.principalId ?? null };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, apiKeyIdSchema);
       const { principalId } = query;
       const found = await deps.listKeys(principal.tenant, { principalId }, page);
       return { status: 200, body: writePage(found, page, { filter, keyOf: ({ id }) => id }) };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { principalViewSchema } from '../../domain/access/contract.js';
+import { principalIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { AccessRouteDeps } from './access-route-deps.js';
@@ -19,7 +20,7 @@ export const getPrincipals = (deps: AccessRouteDeps) =>
     problems: ['CURSOR_INVALID'],
     example: { query: { limit: 20 } },
     handle: async ({ principal, query }) => {
-      const page = readPage(query, FILTER);
+      const page = readPage(query, FILTER, principalIdSchema);
       const found = await deps.listPrincipals(principal.tenant, page);
       const body = writePage(found, page, { filter: FILTER, keyOf: ({ id }) => id });
       return { status: 200, body };

@@ -12,7 +12,7 @@ export const postApiKeyRevoke = (deps: AccessRouteDeps) =>
     operation: 'api-keys.revoke',
     summary: 'Revoke an API key',
     permission: 'access:write',
-    params: z.object({ id: apiKeyIdSchema }),
+    params: z.strictObject({ id: apiKeyIdSchema }),
     response: { status: 200, schema: apiKeyViewSchema, description: 'The revoked key.' },
     problems: ['ILLEGAL_TRANSITION'],
     example: { params: { id: 'key_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' } },

@@ -14,7 +14,7 @@ export const putPrincipalGroups = (deps: AccessRouteDeps) =>
     description:
       'Access lists of documents name groups. Nobody changes its own; every key follows within 5 s.',
     permission: 'access:write',
-    params: z.object({ id: principalIdSchema }),
+    params: z.strictObject({ id: principalIdSchema }),
     body: setGroupsSchema,
     response: { status: 200, schema: principalViewSchema, description: 'The principal.' },
     problems: ['SEPARATION_OF_DUTIES'],

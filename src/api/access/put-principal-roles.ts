@@ -13,7 +13,7 @@ export const putPrincipalRoles = (deps: AccessRouteDeps) =>
     summary: 'Replace the roles of a principal',
     description: 'Nobody changes its own roles. Every key of the principal follows within 5 s.',
     permission: 'access:write',
-    params: z.object({ id: principalIdSchema }),
+    params: z.strictObject({ id: principalIdSchema }),
     body: setRolesSchema,
     response: { status: 200, schema: principalViewSchema, description: 'The principal.' },
     problems: ['SEPARATION_OF_DUTIES'],

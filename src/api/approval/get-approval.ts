@@ -15,7 +15,7 @@ export const getApproval = (deps: GetApprovalDeps) =>
     operation: 'approvals.get',
     summary: 'Read an approval',
     permission: 'approval:read',
-    params: z.object({ id: approvalIdSchema }),
+    params: z.strictObject({ id: approvalIdSchema }),
     response: { status: 200, schema: approvalViewSchema, description: 'The approval.' },
     problems: [],
     example: { params: { id: 'apr_01KAJ4Y4G0000000000000000' } },

@@ -4,7 +4,7 @@ import {
   approvalViewSchema,
   type ApprovalView,
 } from '../../domain/approval/contract.js';
-import { nameSchema } from '../../domain/ids.js';
+import { approvalIdSchema, nameSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage, type Page } from '../paging.js';
 import { route } from '../route.js';
 
@@ -37,7 +37,7 @@ export const getApprovals = (deps: GetApprovalsDeps) =>
         ...(query.state === undefined ? {} : { state: query.state }),
         ...(query.model === undefined ? {} : { model: query.model }),
       };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, approvalIdSchema);
       const found = await deps.listApprovals(principal.tenant, filter, page);
       return { status: 200, body: writePage(found, page, { filter, keyOf: (item) => item.id }) };
     },

@@ -27,7 +27,7 @@ export const postApprovalDecide = (deps: PostApprovalDecideDeps) =>
     description:
       'Requester, trainer and authors of contract or policy cannot decide. The decision is signed.',
     permission: 'approval:decide',
-    params: z.object({ id: approvalIdSchema }),
+    params: z.strictObject({ id: approvalIdSchema }),
     body: decideApprovalSchema,
     response: { status: 200, schema: approvalViewSchema, description: 'The approval afterwards.' },
     problems: [

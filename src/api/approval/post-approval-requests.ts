@@ -38,7 +38,7 @@ export const postApprovalRequests = (deps: PostApprovalRequestsDeps) =>
     operation: 'approvals.request',
     summary: 'Request an approval of a version',
     permission: 'approval:request',
-    params: z.object({ model: nameSchema, version: versionNumberSchema }),
+    params: z.strictObject({ model: nameSchema, version: versionNumberSchema }),
     body: requestApprovalSchema,
     response: { status: 202, schema: startedSchema, description: 'People can decide now.' },
     problems: ['NOT_APPROVABLE', 'RUN_IN_PROGRESS', 'VERSION_NOT_RELEASABLE'],

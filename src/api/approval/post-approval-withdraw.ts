@@ -16,7 +16,7 @@ export const postApprovalWithdraw = (deps: PostApprovalWithdrawDeps) =>
     operation: 'approvals.withdraw',
     summary: 'Withdraw an approval request',
     permission: 'approval:request',
-    params: z.object({ id: approvalIdSchema }),
+    params: z.strictObject({ id: approvalIdSchema }),
     body: z.strictObject({}),
     response: { status: 200, schema: approvalViewSchema, description: 'The approval afterwards.' },
     problems: ['ALREADY_DECIDED', 'APPROVAL_EXPIRED'],

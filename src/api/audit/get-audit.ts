@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ChainRow } from '../../domain/audit/chain.js';
 import { auditItemSchema, type AuditEntry } from '../../domain/audit/contract.js';
-import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
+import { counterKey, pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { AuditRouteDeps } from './audit-route-deps.js';
 import { chainOf, chainQuery } from './chain-of.js';
@@ -55,14 +55,11 @@ export const getAudit = (deps: AuditRouteDeps) =>
       const tenant = chainOf(principal, query.chain);
       const asked = { tenant, action, resource, from, to };
       const filter = JSON.parse(JSON.stringify(asked)) as typeof asked;
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, counterKey(Number.MAX_SAFE_INTEGER));
       const rows = await deps.listEntries(
         tenant,
         { action, resource, fromMs: timeMs(from), toMs: timeMs(to) },
-        {
-          limit: page.limit + 1,
-          before: page.after === undefined ? undefined : Number(page.after),
-        },
+        { limit: page.limit + 1, before: page.after },
       );
       const found = rows.map(itemOf);
       const body = writePage(found, page, { filter, keyOf: ({ seq }) => String(seq) });

@@ -82,7 +82,7 @@ export interface DatasetsRouteDeps {
     filter: { dataset?: string | undefined },
     page: Page,
   ) => Promise<SnapshotView[]>;
-  artifacts: Pick<ArtifactStore, 'put' | 'putStaged' | 'openStream' | 'dropStaged'>;
+  artifacts: Pick<ArtifactStore, 'putStaged' | 'keepStaged' | 'dropStaged'>;
   /**
    * Looks at the first rows of a file: how many, and which are ragged.
    * @throws DATASET_EMPTY, DATASET_UNREADABLE

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { datasetContractViewSchema } from '../../domain/datasets/contract.js';
-import { nameSchema } from '../../domain/ids.js';
+import { contractIdSchema, nameSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
@@ -19,7 +19,7 @@ export const getDatasetContracts = (deps: DatasetsRouteDeps) =>
     problems: ['CURSOR_INVALID'],
     example: { params: { name: 'loans' } },
     handle: async ({ principal, params, query }) => {
-      const page = readPage(query, params);
+      const page = readPage(query, params, contractIdSchema);
       const found = await deps.listContracts(principal.tenant, params.name, page);
       const body = writePage(found, page, { filter: params, keyOf: (item) => item.id });
       return { status: 200, body };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { datasetViewSchema } from '../../domain/datasets/contract.js';
+import { nameSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
@@ -18,7 +19,7 @@ export const getDatasets = (deps: DatasetsRouteDeps) =>
     example: { query: { limit: 20 } },
     handle: async ({ principal, query }) => {
       const filter = { list: 'datasets' };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, nameSchema);
       const found = await deps.listDatasets(principal.tenant, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.name });
       return { status: 200, body };

@@ -1,33 +1,22 @@
 import { z } from 'zod';
 import { publicationRejectSchema } from '../../domain/datasets/contract.js';
-import { PlatformError } from '../../domain/errors.js';
 import { publicationIdSchema } from '../../domain/ids.js';
-import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
+import { pageOf, pageQuery, readPage, textKey, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps, RejectKey } from './datasets-route-deps.js';
 
-const keySchema = z.tuple([z.int(), z.string(), z.string()]);
-
-/** @throws CURSOR_INVALID */
-function readKey(after: string | undefined): RejectKey | undefined {
-  if (after === undefined) return undefined;
-  const parsed = z
-    .string()
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text);
-      } catch {
-        context.addIssue({ code: 'custom', message: 'is no JSON' });
-        return z.NEVER;
-      }
-    })
-    .pipe(keySchema)
-    .safeParse(after);
-  if (!parsed.success)
-    throw new PlatformError('CURSOR_INVALID', 'This cursor belongs to another list.');
-  const [row, field, rule] = parsed.data;
-  return { row, field, rule };
-}
+const keySchema = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'is no JSON' });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.tuple([z.int32(), textKey, textKey]))
+  .transform(([row, field, rule]): RejectKey => ({ row, field, rule }));
 
 /** `GET /v1/publications/{id}/quarantine`: the first 10,000 broken rules, in file order. */
 export const getPublicationQuarantine = (deps: DatasetsRouteDeps) =>
@@ -45,9 +34,8 @@ export const getPublicationQuarantine = (deps: DatasetsRouteDeps) =>
     example: { params: { id: 'pub_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, query: { rule: 'missing' } },
     handle: async ({ principal, params, query }) => {
       const filter = { publicationId: params.id, rule: query.rule };
-      const page = readPage(query, filter);
-      const after = readKey(page.after);
-      const found = await deps.listRejects(principal.tenant, filter, { limit: page.limit, after });
+      const page = readPage(query, filter, keySchema);
+      const found = await deps.listRejects(principal.tenant, filter, page);
       const body = writePage(found, page, {
         filter,
         keyOf: ({ row, field, rule }) => JSON.stringify([row, field, rule]),

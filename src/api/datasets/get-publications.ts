@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { publicationStates, publicationViewSchema } from '../../domain/datasets/contract.js';
-import { nameSchema } from '../../domain/ids.js';
+import { nameSchema, publicationIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
@@ -23,7 +23,7 @@ export const getPublications = (deps: DatasetsRouteDeps) =>
     example: { query: { dataset: 'loans', state: 'QUARANTINED' } },
     handle: async ({ principal, query }) => {
       const filter = { dataset: query.dataset, state: query.state };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, publicationIdSchema);
       const found = await deps.listPublications(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.id });
       return { status: 200, body };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { snapshotViewSchema } from '../../domain/datasets/contract.js';
-import { nameSchema } from '../../domain/ids.js';
+import { nameSchema, publicationIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { DatasetsRouteDeps } from './datasets-route-deps.js';
@@ -19,7 +19,7 @@ export const getSnapshots = (deps: DatasetsRouteDeps) =>
     example: { query: { dataset: 'loans' } },
     handle: async ({ principal, query }) => {
       const filter = { dataset: query.dataset };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, publicationIdSchema);
       const found = await deps.listSnapshots(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.publicationId });
       return { status: 200, body };

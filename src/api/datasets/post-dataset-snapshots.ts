@@ -2,13 +2,14 @@ import { z } from 'zod';
 import {
   isPublicationSettled,
   publicationOptionsSchema,
+  publicationViewSchema,
   type PublicationOptions,
 } from '../../domain/datasets/contract.js';
 import type { DatasetContract } from '../../domain/datasets/dataset-contract.js';
 import { exceedsRejectShare } from '../../domain/datasets/reject-share.js';
 import { PlatformError } from '../../domain/errors.js';
 import { nameSchema } from '../../domain/ids.js';
-import type { StoredArtifact } from '../../domain/artifacts.js';
+import { uploadScope, type StoredArtifact } from '../../domain/artifacts.js';
 import { parseUploadOptions } from '../parse-upload-options.js';
 import { route, type RouteRequest } from '../route.js';
 import { started, startedSchema } from '../started.js';
@@ -96,13 +97,12 @@ export const postDatasetSnapshots = (deps: DatasetsRouteDeps) =>
       'DATASET_EMPTY',
       'DATASET_UNREADABLE',
       'SOURCE_DIGEST_MISMATCH',
-      'DEADLINE_EXCEEDED',
     ],
     example: { params: { name: 'loans' }, body: { source: { format: 'csv' } } },
     handle: async (request) => {
       const { principal, params, requestId } = request;
       const { tenant } = principal;
-      const scope = `upload-${requestId}`;
+      const scope = uploadScope(requestId);
       try {
         const { options, contractId, contract, file } = await receive(deps, request, scope);
         await inspect(deps, file, { options, contract });
@@ -114,20 +114,20 @@ export const postDatasetSnapshots = (deps: DatasetsRouteDeps) =>
             source: { digest: file.sha256, sizeBytes: file.sizeBytes },
             limits: deps.limits,
           },
-          async () => {
-            const body = deps.artifacts.openStream(file.ref);
-            return (await deps.artifacts.put({ tenantId: tenant, body })).ref;
-          },
+          () => deps.artifacts.keepStaged({ tenantId: tenant, ...file }),
         );
         return started(outcome, `/v1/publications/${outcome.body.id}`, deps.links);
       } finally {
         await deps.artifacts.dropStaged(tenant, scope);
       }
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
-        ({ state }) => isPublicationSettled(state),
-      ),
+    wait: {
+      schema: publicationViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
+          ({ state }) => isPublicationSettled(state),
+        ),
+    },
   });

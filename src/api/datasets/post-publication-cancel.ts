@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   cancelPublicationSchema,
   isFinalPublicationState,
+  publicationViewSchema,
 } from '../../domain/datasets/contract.js';
 import { publicationIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
@@ -35,10 +36,13 @@ export const postPublicationCancel = (deps: DatasetsRouteDeps) =>
       const outcome = await deps.requestCancel(caller, params.id, body.reason);
       return started(outcome, `/v1/publications/${params.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
-        ({ state }) => isFinalPublicationState(state),
-      ),
+    wait: {
+      schema: publicationViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
+          ({ state }) => isFinalPublicationState(state),
+        ),
+    },
   });

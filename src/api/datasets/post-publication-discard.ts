@@ -1,5 +1,9 @@
 import { z } from 'zod';
-import { decideQuarantineSchema, isFinalPublicationState } from '../../domain/datasets/contract.js';
+import {
+  decideQuarantineSchema,
+  isFinalPublicationState,
+  publicationViewSchema,
+} from '../../domain/datasets/contract.js';
 import { publicationIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
@@ -30,10 +34,13 @@ export const postPublicationDiscard = (deps: DatasetsRouteDeps) =>
       const outcome = await deps.decideQuarantine(caller, params.id, asked);
       return started(outcome, `/v1/publications/${params.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
-        ({ state }) => isFinalPublicationState(state),
-      ),
+    wait: {
+      schema: publicationViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
+          ({ state }) => isFinalPublicationState(state),
+        ),
+    },
   });

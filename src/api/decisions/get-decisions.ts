@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { decisionFilterShape, decisionSchema } from '../../domain/decisions/contract.js';
+import { inferenceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import { decisionView, type DecisionsRouteDeps } from './decisions-route-deps.js';
@@ -20,7 +21,7 @@ export const getDecisions = (deps: DecisionsRouteDeps) =>
       const { subjectToken, target, version, epoch, state, from, to } = query;
       const what = { subjectToken, target, version, epoch, state, from, to };
       const filter = { ...what, env: principal.env };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, inferenceIdSchema);
       const found = await deps.listDecisions(principal.tenant, filter, page);
       const body = writePage(found.map(decisionView), page, {
         filter,

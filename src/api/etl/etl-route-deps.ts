@@ -8,7 +8,7 @@ import type {
   QuarantineView,
   Recorded,
 } from '../../domain/etl/document-requests.js';
-import type { ChangeRecord } from '../../domain/etl/ledger.js';
+import type { SubmittedChange } from '../../domain/etl/ledger.js';
 import type { LedgerReads } from '../../domain/etl/ledger-reads.js';
 import type {
   ChangeCollection,
@@ -153,7 +153,7 @@ export interface EtlRouteDeps {
   submitChanges: (
     caller: Caller,
     sourceId: string,
-    changes: readonly ChangeRecord[],
+    changes: readonly SubmittedChange[],
   ) => Promise<Outcome<Recorded>>;
   findDocument: (tenant: string, docId: string) => Promise<DocumentView | undefined>;
   listDocuments: (
@@ -184,7 +184,7 @@ export interface EtlRouteDeps {
     },
     page: Page,
   ) => Promise<QuarantineView[]>;
-  artifacts: Pick<ArtifactStore, 'put'>;
+  artifacts: Pick<ArtifactStore, 'putStaged' | 'keepStaged' | 'dropStaged'>;
   /** Time for the whole body of an upload, in milliseconds. */
   uploadDeadlineMs: number;
   nowMs: () => number;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { collectionViewSchema } from '../../domain/etl/collection-view.js';
-import { nameSchema } from '../../domain/ids.js';
+import { collectionIdSchema, nameSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
@@ -19,7 +19,7 @@ export const getCollections = (deps: EtlRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { name } = query;
       const filter = { name };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, collectionIdSchema);
       const found = await deps.listCollections(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.id });
       return { status: 200, body };

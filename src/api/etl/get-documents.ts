@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { documentSummarySchema } from '../../domain/etl/document-requests.js';
-import { collectionIdSchema, sourceIdSchema } from '../../domain/ids.js';
+import { collectionIdSchema, documentIdSchema, sourceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
@@ -23,7 +23,7 @@ export const getDocuments = (deps: EtlRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { collectionId, sourceId } = query;
       const filter = { collectionId, sourceId };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, documentIdSchema);
       const found = await deps.listDocuments(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.id });
       return { status: 200, body };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { quarantineViewSchema, quarantineStates } from '../../domain/etl/document-requests.js';
-import { collectionIdSchema, sourceIdSchema } from '../../domain/ids.js';
+import { collectionIdSchema, quarantineItemIdSchema, sourceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
@@ -25,7 +25,7 @@ export const getQuarantine = (deps: EtlRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { collectionId, sourceId, state, reason } = query;
       const filter = { collectionId, sourceId, state, reason };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, quarantineItemIdSchema);
       const found = await deps.listItems(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.id });
       return { status: 200, body };

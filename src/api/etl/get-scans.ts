@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { scanViewSchema } from '../../domain/etl/collection-view.js';
 import { scanStates } from '../../domain/etl/contract.js';
-import { sourceIdSchema } from '../../domain/ids.js';
+import { scanIdSchema, sourceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
@@ -24,7 +24,7 @@ export const getScans = (deps: EtlRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { sourceId, state } = query;
       const filter = { sourceId, state };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, scanIdSchema);
       const found = await deps.listScans(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.id });
       return { status: 200, body };

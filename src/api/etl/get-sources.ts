@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sourceViewSchema, sourceStates } from '../../domain/etl/collection-view.js';
-import { collectionIdSchema } from '../../domain/ids.js';
+import { collectionIdSchema, sourceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
@@ -23,7 +23,7 @@ export const getSources = (deps: EtlRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { collectionId, state } = query;
       const filter = { collectionId, state };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, sourceIdSchema);
       const found = await deps.listSources(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: (item) => item.id });
       return { status: 200, body };

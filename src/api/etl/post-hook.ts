@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { uploadScope } from '../../domain/artifacts.js';
 import { pushMessageSchema, recordedSchema } from '../../domain/etl/document-requests.js';
 import { PlatformError } from '../../domain/errors.js';
 import { verifyDelivery } from '../../domain/etl/webhook-signature.js';
@@ -41,13 +42,18 @@ export const postHook = (deps: EtlRouteDeps) =>
       body: { key: 'faq/rotate.md', content: '# Rotating a key', mediaType: 'text/markdown' },
     },
     handle: async (request) => {
-      const { principal, params, body, caller, raw, signal } = request;
-      const source = await deps.findSource(principal.tenant, params.sourceId);
+      const { params, body, caller, raw, signal } = request;
+      const { tenant } = request.principal;
+      const source = await deps.findSource(tenant, params.sourceId);
       if (source?.state === 'PAUSED')
         throw new PlatformError('SOURCE_PAUSED', 'The source is paused.');
       const delivery = raw.get('webhook-id') ?? '';
-      const from = { tenant: principal.tenant, delivery, signal };
-      const change = await receiveDelivery(deps, body, from);
-      return deps.submitChanges(caller, params.sourceId, [change]);
+      const scope = uploadScope(request.requestId);
+      try {
+        const change = await receiveDelivery(deps, body, { tenant, delivery, scope, signal });
+        return await deps.submitChanges(caller, params.sourceId, [change]);
+      } finally {
+        await deps.artifacts.dropStaged(tenant, scope);
+      }
     },
   });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { scanViewSchema } from '../../domain/etl/collection-view.js';
 import { sourceIdSchema } from '../../domain/ids.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
@@ -22,10 +23,13 @@ export const postSourceScan = (deps: EtlRouteDeps) =>
       const outcome = await deps.startScan(caller, params.id);
       return started(outcome, `/v1/scans/${outcome.body.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => findOrRefuse(deps.findScan(request.principal.tenant, id), 'scan'),
-        ({ state }) => state !== 'RUNNING',
-      ),
+    wait: {
+      schema: scanViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => findOrRefuse(deps.findScan(request.principal.tenant, id), 'scan'),
+          ({ state }) => state !== 'RUNNING',
+        ),
+    },
   });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { uploadScope } from '../../domain/artifacts.js';
 import { PlatformError } from '../../domain/errors.js';
 import { digestOf } from '../../domain/digest.js';
 import {
@@ -7,6 +8,7 @@ import {
   recordedSchema,
   type PushDocument,
 } from '../../domain/etl/document-requests.js';
+import type { SubmittedChange } from '../../domain/etl/ledger.js';
 import { mediaTypeOf } from '../../domain/etl/media-type-of.js';
 import { sourceIdSchema } from '../../domain/ids.js';
 import { parseUploadOptions } from '../parse-upload-options.js';
@@ -42,9 +44,11 @@ async function requireUploadSource(deps: EtlRouteDeps, tenant: string, sourceId:
     throw new PlatformError('NOT_FOUND', 'There is no such source.');
 }
 
+/** Stores the file under a name of its own until its change is taken in. */
 async function receive(
   deps: EtlRouteDeps,
   request: Pick<RouteRequest<{ id: string }, unknown, unknown>, 'raw' | 'principal' | 'signal'>,
+  scope: string,
 ) {
   const { tenant: tenantId } = request.principal;
   return receiveUpload(request.raw, {
@@ -54,10 +58,31 @@ async function receive(
     onFile: async (text, body, part) => {
       const options = parseUploadOptions(pushDocumentSchema, text);
       const mediaType = typeOf(options, part);
-      const file = await deps.artifacts.put({ tenantId, body, maxBytes: MAX_DOCUMENT_BYTES });
+      const place = { tenantId, scope, name: 'file' };
+      const file = await deps.artifacts.putStaged({ ...place, body, maxBytes: MAX_DOCUMENT_BYTES });
       return { options, mediaType, file };
     },
   });
+}
+
+/** The change that an uploaded document is. */
+function changeOf(
+  deps: EtlRouteDeps,
+  tenantId: string,
+  { options, mediaType, file }: Awaited<ReturnType<typeof receive>>,
+): SubmittedChange {
+  const { key, ...said } = options;
+  const content = { ...said, name: key, mediaType };
+  return {
+    naturalKey: key,
+    kind: 'upsert',
+    // The same bytes with other access or metadata are another version.
+    sourceVersion: digestOf('anneal.etl.upload', { sha256: file.sha256, content }),
+    content,
+    bytes: file.sizeBytes,
+    priority: 3,
+    keep: () => deps.artifacts.keepStaged({ tenantId, ...file }),
+  };
 }
 
 /** `PUT /v1/sources/{id}/documents`: streams one document to the artifact store and records the change. */
@@ -76,31 +101,20 @@ export const putSourceDocument = (deps: EtlRouteDeps) =>
       limitBytes: MAX_DOCUMENT_BYTES,
     },
     response: { status: 202, schema: recordedSchema, description: 'The change is recorded.' },
-    problems: [
-      'SOURCE_CONFIG_INVALID',
-      'SOURCE_PAUSED',
-      'DOCUMENT_SUPPRESSED',
-      'DEADLINE_EXCEEDED',
-    ],
+    problems: ['SOURCE_CONFIG_INVALID', 'SOURCE_PAUSED', 'DOCUMENT_SUPPRESSED'],
     example: { params: { id: 'src_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' }, body: { key: 'guide.md' } },
     handle: async (request) => {
-      const { principal, params } = request;
-      await requireUploadSource(deps, principal.tenant, params.id);
-      const { options, mediaType, file } = await receive(deps, request);
-      const { key, ...said } = options;
-      const content = { ...said, name: key, mediaType };
-      // The same bytes with other access or metadata are another version.
-      const version = digestOf('anneal.etl.upload', { sha256: file.sha256, content });
-      return deps.submitChanges(request.callerFor({ options, sha256: file.sha256 }), params.id, [
-        {
-          naturalKey: key,
-          kind: 'upsert',
-          sourceVersion: version,
-          contentRef: file.ref,
-          content,
-          bytes: file.sizeBytes,
-          priority: 3,
-        },
-      ]);
+      const { params, requestId } = request;
+      const { tenant } = request.principal;
+      await requireUploadSource(deps, tenant, params.id);
+      const scope = uploadScope(requestId);
+      try {
+        const received = await receive(deps, request, scope);
+        const { options, file } = received;
+        const caller = request.callerFor({ options, sha256: file.sha256 });
+        return await deps.submitChanges(caller, params.id, [changeOf(deps, tenant, received)]);
+      } finally {
+        await deps.artifacts.dropStaged(tenant, scope);
+      }
     },
   });

@@ -1,6 +1,6 @@
 import { PlatformError } from '../../domain/errors.js';
 import { MAX_DOCUMENT_BYTES, type PushMessage } from '../../domain/etl/document-requests.js';
-import type { ChangeRecord } from '../../domain/etl/ledger.js';
+import type { SubmittedChange } from '../../domain/etl/ledger.js';
 import { mediaTypeOf } from '../../domain/etl/media-type-of.js';
 import type { EtlRouteDeps } from './etl-route-deps.js';
 
@@ -24,15 +24,16 @@ const contentOf = ({ key, title, metadata, acl, subjects }: PushMessage) => ({
 });
 
 /**
- * The change that a message is; its bytes are stored first.
- * @param delivery the delivery's id: the version, so that a redelivery is the same change
+ * The change that a message is; its bytes are staged first, and kept with the change.
+ * @param from.delivery the delivery's id: the version, so that a redelivery is the same change
+ * @param from.scope staging area of the bytes, the caller's to drop
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, EGRESS_REFUSED, EGRESS_FAILED
  */
 export async function receiveDelivery(
   deps: EtlRouteDeps,
   message: PushMessage,
-  from: { tenant: string; delivery: string; signal: AbortSignal },
-): Promise<ChangeRecord> {
+  from: { tenant: string; delivery: string; scope: string; signal: AbortSignal },
+): Promise<SubmittedChange> {
   const { seq, changedAt } = message;
   const base = {
     naturalKey: message.key,
@@ -53,15 +54,16 @@ export async function receiveDelivery(
     throw new PlatformError('UNSUPPORTED_MEDIA_TYPE', 'Documents of this type are not read.', {
       errors: [{ pointer: '/mediaType', code: 'UNSUPPORTED_MEDIA_TYPE' }],
     });
-  const { tenant: tenantId, signal } = from;
-  const maxBytes = MAX_DOCUMENT_BYTES;
-  const stored = await deps.artifacts.put({ tenantId, body: opened.body, maxBytes, signal });
+  const { tenant: tenantId, scope, signal } = from;
+  const limits = { maxBytes: MAX_DOCUMENT_BYTES, signal };
+  const place = { tenantId, scope, name: 'file' };
+  const file = await deps.artifacts.putStaged({ ...place, body: opened.body, ...limits });
   return {
     ...base,
     kind: 'upsert',
     priority: 3,
-    contentRef: stored.ref,
-    bytes: stored.sizeBytes,
+    bytes: file.sizeBytes,
     content: { ...contentOf(message), mediaType },
+    keep: () => deps.artifacts.keepStaged({ tenantId, ...file }),
   };
 }

@@ -1,12 +1,19 @@
 import { z } from 'zod';
 import { policyViewSchema, type PolicyView } from '../../domain/evaluation/contract.js';
 import { nameSchema } from '../../domain/ids.js';
-import { pageOf, pageQuery, readPage, writePage, type Page } from '../paging.js';
+import { counterKey, pageOf, pageQuery, readPage, writePage, type Page } from '../paging.js';
 import { route } from '../route.js';
 
 export interface GetEvaluationPoliciesDeps {
   listPolicies: (tenant: string, filter: { name?: string }, page: Page) => Promise<PolicyView[]>;
 }
+
+/** `<name>@<revision>`. */
+const keySchema = z.string().refine((key) => {
+  const [name, revision, ...rest] = key.split('@');
+  const parts = z.tuple([nameSchema, counterKey()]).safeParse([name, revision]);
+  return parts.success && rest.length === 0;
+});
 
 /** `GET /v1/evaluation-policies`: by name, newest revision first. */
 export const getEvaluationPolicies = (deps: GetEvaluationPoliciesDeps) =>
@@ -22,7 +29,7 @@ export const getEvaluationPolicies = (deps: GetEvaluationPoliciesDeps) =>
     example: { query: { name: 'default' } },
     handle: async ({ principal, query }) => {
       const filter = query.name === undefined ? {} : { name: query.name };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, keySchema);
       const found = await deps.listPolicies(principal.tenant, filter, page);
       const keyOf = (item: PolicyView) => `${item.name}@${item.revision}`;
       return { status: 200, body: writePage(found, page, { filter, keyOf }) };

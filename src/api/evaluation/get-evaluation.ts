@@ -15,7 +15,7 @@ export const getEvaluation = (deps: GetEvaluationDeps) =>
     operation: 'evaluations.get',
     summary: 'Read an evaluation and its report',
     permission: 'evaluation:read',
-    params: z.object({ id: evaluationIdSchema }),
+    params: z.strictObject({ id: evaluationIdSchema }),
     response: { status: 200, schema: evaluationViewSchema, description: 'The evaluation.' },
     problems: [],
     example: { params: { id: 'evl_01KAJ4Y4G0000000000000000' } },

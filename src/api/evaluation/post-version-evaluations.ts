@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  evaluationViewSchema,
   isEvaluationFinal,
   startEvaluationSchema,
   type EvaluationView,
@@ -29,7 +30,7 @@ export const postVersionEvaluations = (deps: PostVersionEvaluationsDeps) =>
     operation: 'evaluations.create',
     summary: 'Evaluate a version',
     permission: 'evaluation:run',
-    params: z.object({ model: nameSchema, version: versionNumberSchema }),
+    params: z.strictObject({ model: nameSchema, version: versionNumberSchema }),
     body: startEvaluationSchema,
     class: 'batch',
     response: { status: 202, schema: startedSchema, description: 'The evaluation is queued.' },
@@ -43,10 +44,13 @@ export const postVersionEvaluations = (deps: PostVersionEvaluationsDeps) =>
       const outcome = await deps.startEvaluation(caller, request);
       return started(outcome, `/v1/evaluations/${outcome.body.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => deps.findEvaluation(request.principal.tenant, id),
-        ({ state }) => isEvaluationFinal(state),
-      ),
+    wait: {
+      schema: evaluationViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => deps.findEvaluation(request.principal.tenant, id),
+          ({ state }) => isEvaluationFinal(state),
+        ),
+    },
   });

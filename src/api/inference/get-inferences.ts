@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { inferenceIdSchema } from '../../domain/ids.js';
 import { inferenceFilterShape, inferenceResultSchema } from '../../domain/inference/contract.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
@@ -20,7 +21,7 @@ export const getInferences = (deps: InferenceRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { tenant, subject, env } = principal;
       const filter = { principalId: subject, env, status: query.status, model: query.model };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, inferenceIdSchema);
       const found = await deps.listInferences(tenant, filter, page);
       const { items, nextCursor } = writePage(found, page, {
         filter,

@@ -1,5 +1,9 @@
 import { PlatformError } from '../../domain/errors.js';
-import { contextHeaders, inferenceRequestSchema } from '../../domain/inference/contract.js';
+import {
+  contextHeaders,
+  inferenceRequestSchema,
+  inferenceResultSchema,
+} from '../../domain/inference/contract.js';
 import { route, type Reply } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import type { InferenceRouteDeps } from './inference-route-deps.js';
@@ -67,10 +71,13 @@ export const postInferences = (deps: InferenceRouteDeps) =>
       }
       return started(outcome, `/v1/inferences/${admission.started.id}`, deps.links);
     },
-    wait: async (request, { id }) => {
-      const { tenant } = request.principal;
-      const of = { tenant, inferenceId: id, known: false };
-      const settled = await deps.waitFor(of, request);
-      return settled && settledReply(deps, tenant, settled);
+    wait: {
+      schema: inferenceResultSchema,
+      read: async (request, { id }) => {
+        const { tenant } = request.principal;
+        const of = { tenant, inferenceId: id, known: false };
+        const settled = await deps.waitFor(of, request);
+        return settled && settledReply(deps, tenant, settled);
+      },
     },
   });

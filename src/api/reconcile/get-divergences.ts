@@ -4,6 +4,7 @@ import {
   divergenceStates,
   divergenceViewSchema,
 } from '../../domain/reconcile/contract.js';
+import { divergenceIdSchema } from '../../domain/ids.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { ReconcileRouteDeps } from './reconcile-route-deps.js';
@@ -27,7 +28,7 @@ export const getDivergences = (deps: ReconcileRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { state, kind } = query;
       const bound = { list: 'divergences', state: state ?? '', kind: kind ?? '' };
-      const page = readPage(query, bound);
+      const page = readPage(query, bound, divergenceIdSchema);
       const found = await deps.listDivergences(principal.tenant, { state, kind }, page);
       const written = writePage(found, page, { filter: bound, keyOf: ({ id }) => id });
       return { status: 200, body: written };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../domain/errors.js';
 import { nameSchema } from '../../domain/ids.js';
 import { assuranceStates, versionSummarySchema } from '../../domain/registry/contract.js';
-import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
+import { counterKey, pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { RegistryRouteDeps } from './registry-route-deps.js';
 
@@ -21,14 +21,10 @@ export const getModelVersions = (deps: RegistryRouteDeps) =>
     example: { params: { model: 'credit' }, query: { assurance: 'APPROVED' } },
     handle: async ({ principal, params, query }) => {
       const filter = { list: 'versions', model: params.model, assurance: query.assurance };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, counterKey());
       if ((await deps.findModel(principal.tenant, params.model)) === undefined)
         throw new PlatformError('MODEL_NOT_FOUND', 'There is no model of this name.');
-      const after = page.after === undefined ? undefined : Number(page.after);
-      const found = await deps.listVersions(principal.tenant, filter, {
-        limit: page.limit,
-        after,
-      });
+      const found = await deps.listVersions(principal.tenant, filter, page);
       const body = writePage(found, page, { filter, keyOf: ({ version }) => String(version) });
       return { status: 200, body };
     },

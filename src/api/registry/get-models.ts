@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameSchema } from '../../domain/ids.js';
 import { modelViewSchema } from '../../domain/registry/contract.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
@@ -19,7 +20,7 @@ export const getModels = (deps: RegistryRouteDeps) =>
     problems: ['CURSOR_INVALID'],
     example: { query: { limit: 20 } },
     handle: async ({ principal, query }) => {
-      const page = readPage(query, FILTER);
+      const page = readPage(query, FILTER, nameSchema);
       const found = await deps.listModels(principal.tenant, page);
       const body = writePage(found, page, { filter: FILTER, keyOf: ({ name }) => name });
       return { status: 200, body };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { killSwitchIdSchema } from '../../domain/ids.js';
 import { killStates, killViewSchema } from '../../domain/release/view.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
@@ -19,7 +20,7 @@ export const getKillSwitches = (deps: ReleaseRouteDeps) =>
     handle: async ({ principal, query }) => {
       const { tenant, env } = principal;
       const bound = { list: 'kill-switches', env, state: query.state ?? '' };
-      const page = readPage(query, bound);
+      const page = readPage(query, bound, killSwitchIdSchema);
       const filter = { env, state: query.state };
       const found = await deps.listKills(tenant, filter, page);
       const written = writePage(found, page, { filter: bound, keyOf: ({ id }) => id });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { nameSchema } from '../../domain/ids.js';
+import { nameSchema, releaseIdSchema } from '../../domain/ids.js';
 import { releaseStates } from '../../domain/release/contract.js';
 import { releaseSummarySchema } from '../../domain/release/view.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
@@ -26,7 +26,7 @@ export const getReleases = (deps: ReleaseRouteDeps) =>
       const { tenant, env } = principal;
       const filter = { env, model: query.model, state: query.state };
       const bound = { list: 'releases', env, model: query.model ?? '', state: query.state ?? '' };
-      const page = readPage(query, bound);
+      const page = readPage(query, bound, releaseIdSchema);
       const found = await deps.listReleases(tenant, filter, page);
       const written = writePage(found, page, { filter: bound, keyOf: ({ id }) => id });
       return { status: 200, body: written };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { routingEntrySchema } from '../../domain/release/view.js';
-import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
+import { counterKey, pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import type { ReleaseRouteDeps } from './release-route-deps.js';
 import { targetOf, targetParams } from './target-params.js';
@@ -21,9 +21,9 @@ export const getRoutingHistory = (deps: ReleaseRouteDeps) =>
     handle: async ({ principal, params, query }) => {
       const target = targetOf(principal, params);
       const filter = { list: 'routing', ...target };
-      const page = readPage(query, filter);
-      const before = page.after === undefined ? undefined : Number(page.after);
-      const found = await deps.listRouting(principal.tenant, target, { limit: page.limit, before });
+      const page = readPage(query, filter, counterKey());
+      const from = { limit: page.limit, before: page.after };
+      const found = await deps.listRouting(principal.tenant, target, from);
       const written = writePage(found, page, { filter, keyOf: ({ epoch }) => String(epoch) });
       return { status: 200, body: written };
     },

@@ -7,6 +7,7 @@ import {
   type ReleaseState,
 } from '../../domain/release/contract.js';
 import { isFinalRelease } from '../../domain/release/transitions.js';
+import { releaseViewSchema } from '../../domain/release/view.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
@@ -47,10 +48,13 @@ export const orderRoute = (
       const outcome = await deps.orderRelease(caller, asked);
       return started(outcome, `/v1/releases/${params.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => readRelease(deps, request.principal, id),
-        ({ state }) => isFinalRelease(state) || order.isDone(state),
-      ),
+    wait: {
+      schema: releaseViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => readRelease(deps, request.principal, id),
+          ({ state }) => isFinalRelease(state) || order.isDone(state),
+        ),
+    },
   });

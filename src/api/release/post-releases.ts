@@ -3,6 +3,7 @@ import { startReleaseSchema } from '../../domain/release/contract.js';
 import { planOf } from '../../domain/release/plan-digest.js';
 import { isFinalRelease } from '../../domain/release/transitions.js';
 import { unsupportedPlanFields } from '../../domain/release/unsupported-plan.js';
+import { releaseViewSchema } from '../../domain/release/view.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
@@ -65,10 +66,13 @@ export const postReleases = (deps: ReleaseRouteDeps) =>
       });
       return started(outcome, `/v1/releases/${outcome.body.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => readRelease(deps, request.principal, id),
-        ({ state }) => isFinalRelease(state),
-      ),
+    wait: {
+      schema: releaseViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => readRelease(deps, request.principal, id),
+          ({ state }) => isFinalRelease(state),
+        ),
+    },
   });

@@ -1,6 +1,7 @@
 import { PlatformError } from '../../domain/errors.js';
 import { rollBackSchema } from '../../domain/release/contract.js';
 import { isFinalRelease } from '../../domain/release/transitions.js';
+import { releaseViewSchema } from '../../domain/release/view.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
@@ -44,10 +45,13 @@ export const postRollbacks = (deps: ReleaseRouteDeps) =>
       const outcome = await deps.createRollback(caller, { ...asked, maxHistoryEvents });
       return started(outcome, `/v1/releases/${outcome.body.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => readRelease(deps, request.principal, id),
-        ({ state }) => isFinalRelease(state),
-      ),
+    wait: {
+      schema: releaseViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => readRelease(deps, request.principal, id),
+          ({ state }) => isFinalRelease(state),
+        ),
+    },
   });

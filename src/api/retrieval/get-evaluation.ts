@@ -21,7 +21,7 @@ export const getRetrievalEvaluation = (deps: GetRetrievalEvaluationDeps) =>
     operation: 'retrieval-evaluations.get',
     summary: 'Read a retrieval evaluation',
     permission: 'etl:admin',
-    params: z.object({ id: retrievalEvaluationIdSchema }),
+    params: z.strictObject({ id: retrievalEvaluationIdSchema }),
     response: {
       status: 200,
       schema: retrievalEvaluationViewSchema,

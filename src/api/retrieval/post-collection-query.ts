@@ -27,7 +27,7 @@ export const postCollectionQuery = (deps: PostCollectionQueryDeps) =>
       'Answers what the caller, or the person a delegate names, may read for the purpose. Every hit cites a pinned ' +
       'revision and an exact span.',
     permission: 'retrieval:query',
-    params: z.object({ id: collectionIdSchema }),
+    params: z.strictObject({ id: collectionIdSchema }),
     body: querySchema,
     class: 'interactive',
     response: { status: 200, schema: answerSchema, description: 'Hits, best first.' },

@@ -2,6 +2,7 @@ import { groupsOf } from '../../domain/access/principal.js';
 import type { Caller, Outcome, StartedFacts } from '../../domain/events/change.js';
 import {
   isRetrievalEvaluationFinal,
+  retrievalEvaluationViewSchema,
   startRetrievalEvaluationSchema,
   type RetrievalEvaluationView,
   type StartRetrievalEvaluation,
@@ -41,10 +42,13 @@ export const postRetrievalEvaluations = (deps: PostRetrievalEvaluationsDeps) =>
       const outcome = await deps.startRetrievalEvaluation(caller, { ...body, requester });
       return started(outcome, `/v1/retrieval/evaluations/${outcome.body.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => deps.findRetrievalEvaluation(request.principal.tenant, id),
-        ({ state }) => isRetrievalEvaluationFinal(state),
-      ),
+    wait: {
+      schema: retrievalEvaluationViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => deps.findRetrievalEvaluation(request.principal.tenant, id),
+          ({ state }) => isRetrievalEvaluationFinal(state),
+        ),
+    },
   });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { nameSchema } from '../../domain/ids.js';
+import { nameSchema, trainingRunIdSchema } from '../../domain/ids.js';
 import { trainingRunViewSchema, trainingStates } from '../../domain/training/contract.js';
 import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
@@ -25,7 +25,7 @@ export const getModelTrainingRuns = (deps: TrainingRouteDeps) =>
     handle: async ({ principal, params, query }) => {
       const { experiment, state } = query;
       const filter = { list: 'training-runs', model: params.model, experiment, state };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, trainingRunIdSchema);
       const found = await deps.listRuns(principal.tenant, filter, page);
       return { status: 200, body: writePage(found, page, { filter, keyOf: ({ id }) => id }) };
     },

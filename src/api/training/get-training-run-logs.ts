@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { trainingRunIdSchema } from '../../domain/ids.js';
 import { trainingLogSchema } from '../../domain/training/contract.js';
-import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
+import { counterKey, pageOf, pageQuery, readPage, writePage } from '../paging.js';
 import { route } from '../route.js';
 import { readRun } from './read-run.js';
 import type { TrainingRouteDeps } from './training-route-deps.js';
@@ -22,9 +22,9 @@ export const getTrainingRunLogs = (deps: TrainingRouteDeps) =>
     example: { params: { id: 'trn_01JZ8Q4T5V6W7X8Y9ZABCDEFGH' } },
     handle: async ({ principal, params, query }) => {
       const filter = { list: 'training-logs', runId: params.id };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, counterKey());
       await readRun(deps, principal.tenant, params.id);
-      const from = { limit: page.limit, after: Number(page.after ?? 0) };
+      const from = { limit: page.limit, after: page.after ?? 0 };
       const found = await deps.listLogs(principal.tenant, params.id, from);
       const body = writePage(found, page, { filter, keyOf: ({ seq }) => String(seq) });
       return { status: 200, body };

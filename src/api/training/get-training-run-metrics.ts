@@ -1,18 +1,20 @@
 import { z } from 'zod';
 import { trainingRunIdSchema } from '../../domain/ids.js';
 import { trainingMetricSchema, type TrainingMetricView } from '../../domain/training/contract.js';
-import { pageOf, pageQuery, readPage, writePage } from '../paging.js';
+import { counterKey, pageOf, pageQuery, readPage, textKey, writePage } from '../paging.js';
 import { route } from '../route.js';
 import { readRun } from './read-run.js';
 import type { TrainingRouteDeps } from './training-route-deps.js';
 
 /** `<step>:<name>`, because a name may hold what separates. */
 const keyOf = ({ name, step }: TrainingMetricView): string => `${step}:${name}`;
-function parseKey(key: string | undefined): { name: string; step: number } | undefined {
-  if (key === undefined) return undefined;
-  const at = key.indexOf(':');
-  return { step: Number(key.slice(0, at)), name: key.slice(at + 1) };
-}
+const keySchema = z
+  .string()
+  .transform((key) => {
+    const at = key.indexOf(':');
+    return { step: key.slice(0, Math.max(at, 0)), name: key.slice(at + 1) };
+  })
+  .pipe(z.object({ step: counterKey(), name: textKey }));
 
 /** `GET /v1/training-runs/{id}/metrics`: points by name, then step. */
 export const getTrainingRunMetrics = (deps: TrainingRouteDeps) =>
@@ -33,10 +35,9 @@ export const getTrainingRunMetrics = (deps: TrainingRouteDeps) =>
     },
     handle: async ({ principal, params, query }) => {
       const filter = { list: 'training-metrics', runId: params.id, name: query.name };
-      const page = readPage(query, filter);
+      const page = readPage(query, filter, keySchema);
       await readRun(deps, principal.tenant, params.id);
-      const from = { limit: page.limit, after: parseKey(page.after) };
-      const found = await deps.listMetrics(principal.tenant, filter, from);
+      const found = await deps.listMetrics(principal.tenant, filter, page);
       return { status: 200, body: writePage(found, page, { filter, keyOf }) };
     },
   });

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { trainingRunIdSchema } from '../../domain/ids.js';
-import { cancelTrainingSchema, isFinalTrainingState } from '../../domain/training/contract.js';
+import {
+  cancelTrainingSchema,
+  isFinalTrainingState,
+  trainingRunViewSchema,
+} from '../../domain/training/contract.js';
 import { route } from '../route.js';
 import { started, startedSchema } from '../started.js';
 import { waitUntil } from '../wait-until.js';
@@ -28,10 +32,13 @@ export const postTrainingRunCancel = (deps: TrainingRouteDeps) =>
       const outcome = await deps.requestCancel(caller, params.id, body.reason);
       return started(outcome, `/v1/training-runs/${params.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => readRun(deps, request.principal.tenant, id),
-        ({ state }) => isFinalTrainingState(state),
-      ),
+    wait: {
+      schema: trainingRunViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => readRun(deps, request.principal.tenant, id),
+          ({ state }) => isFinalTrainingState(state),
+        ),
+    },
   });

@@ -4,6 +4,7 @@ import { nameSchema } from '../../domain/ids.js';
 import {
   isFinalTrainingState,
   startTrainingSchema,
+  trainingRunViewSchema,
   type StartTraining,
   type TrainingPlan,
 } from '../../domain/training/contract.js';
@@ -74,10 +75,13 @@ export const postTrainingRuns = (deps: TrainingRouteDeps) =>
       const outcome = await deps.startRun(caller, asked, decideWith(deps, body));
       return started(outcome, `/v1/training-runs/${outcome.body.id}`, deps.links);
     },
-    wait: (request, { id }) =>
-      waitUntil(
-        request,
-        () => readRun(deps, request.principal.tenant, id),
-        ({ state }) => isFinalTrainingState(state),
-      ),
+    wait: {
+      schema: trainingRunViewSchema,
+      read: (request, { id }) =>
+        waitUntil(
+          request,
+          () => readRun(deps, request.principal.tenant, id),
+          ({ state }) => isFinalTrainingState(state),
+        ),
+    },
   });

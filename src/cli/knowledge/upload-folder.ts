@@ -42,7 +42,7 @@ async function uploadFile(
   const key = session.deps.newKey();
   for (let left = TRIES; ;) {
     try {
-      const body = await readUpload({ key: of.key }, join(of.folder, of.key));
+      const body = await readUpload({ key: keyOf(of.key) }, join(of.folder, of.key));
       const answer = await session.send({ method: 'PUT', path, body, key });
       return recordedSchema.parse(answer).recorded > 0;
     } catch (error) {
@@ -52,6 +52,9 @@ async function uploadFile(
   }
 }
 
+/** What the platform knows a file by. A Mac spells the accents of file names in another form (NFD) than it takes. */
+const keyOf = (path: string): string => path.normalize('NFC');
+
 const codeOf = ({ answer }: RefusedError): string =>
   problemSchema.safeParse(answer.body).data?.code ?? `HTTP ${answer.status}`;
 
@@ -60,7 +63,7 @@ async function findGone(
   sourceId: string,
   { keys, skipped }: FolderFiles,
 ): Promise<UploadReport['gone']> {
-  const here = new Set([...keys, ...skipped.map(({ key }) => key)]);
+  const here = new Set([...keys, ...skipped.map(({ key }) => key)].map(keyOf));
   return (await listDocuments(session, { sourceId }))
     .filter(({ key, state }) => state !== 'DELETED' && !here.has(key))
     .map(({ key, id: documentId }) => ({ key, documentId }));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { envSchema, nameSchema, principalIdSchema } from '../ids.js';
+import { isNfc, NFC_ERROR } from '../text-name.js';
 import { permissions, roles, type Permission } from './permissions.js';
 
 /** The tenant id of the system audit chain; no tenant may take it. */
@@ -23,7 +24,12 @@ const scopesSchema = z
   .refine(distinct, { error: 'a scope is named twice' });
 
 const groupsSchema = z
-  .array(z.string().regex(/^[^\s\p{C}]{1,128}$/u, { error: 'printable, without spaces' }))
+  .array(
+    z
+      .string()
+      .regex(/^[^\s\p{C}]{1,128}$/u, { error: 'printable, without spaces' })
+      .refine(isNfc, { error: NFC_ERROR }),
+  )
   .max(1_000)
   .refine(distinct, { error: 'a group is named twice' })
   .meta({ description: 'What access lists of documents name as `group:<name>`.' });
@@ -41,6 +47,7 @@ export const createPrincipalSchema = z.strictObject({
     .regex(/^[^\p{C}\s](?:[^\p{C}]*[^\p{C}\s])?$/u, {
       error: 'printable, without spaces at its ends',
     })
+    .refine(isNfc, { error: NFC_ERROR })
     .meta({ description: 'Unique in the tenant; shown to people, never part of an audit entry.' }),
   roles: rolesSchema,
   groups: groupsSchema.default([]),

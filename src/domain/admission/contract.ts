@@ -5,13 +5,16 @@
 export const admissionClasses = ['control', 'interactive', 'durable', 'batch'] as const;
 export type AdmissionClass = (typeof admissionClasses)[number];
 
+/** Of a request that asks to be let in: its body is here (or it has none), is on its way, or is a file that is read as it comes. */
+export type RequestBody = 'here' | 'coming' | 'upload';
+
 /** Classes that share the adaptive limit. */
 export type SharedClass = Exclude<AdmissionClass, 'control'>;
 
 /**
  * Why a request was not taken. The first four are the caller's limit (429), the others ours (503): `address`, `key`, `tenant`
- * requests a minute; `failures` of authentication; `concurrency` the adaptive limit; `control` and `streams` their own caps;
- * `backlog` a start that would miss its deadline.
+ * requests a minute; `failures` of authentication; `concurrency` the adaptive limit; `control` the places of the control plane;
+ * `streams` those of bodies on their way; `backlog` a start that would miss its deadline.
  */
 export const refusalReasons = [
   'address',

@@ -67,6 +67,9 @@ export interface BackupVerified {
   bytes: number;
   /** WAL that reaches beyond the backup; 0 where nothing is archived. */
   archivedWal: number;
+  /** The segment that a restore as far as WAL reaches would end with. */
+  walEnd: string;
+  /** Inside the backup's folder, or `../wal/…` for archived WAL. */
   fault: { path: string; detail: string } | null;
 }
 
@@ -91,6 +94,12 @@ export interface BackupRestored {
   lost: LostEntries[];
   /** Pointers whose epoch was raised. */
   epochs: number;
+  /** The last segment of WAL that was there to be read. */
+  walEnd: string;
+  /** Artifacts that rows name and that neither the disk nor any backup has, such as `acme/sha256/<hex>`. */
+  missingArtifacts: string[];
+  /** What did not come back as it was asked for, a sentence each; the exit code is 1 where there is any. */
+  findings: string[];
   /** Where the database that was there before now lies. */
   setAside: string | null;
   steps: string[];

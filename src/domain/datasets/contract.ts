@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { contractIdSchema, digestSchema } from '../ids.js';
 import { purposeSchema, riskClasses } from '../registry/contract.js';
+import { textNameSchema } from '../text-name.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, WHOLE_BP } from '../units.js';
 import { datasetContractSchema } from './dataset-contract.js';
 import { piiPolicySchema } from './staging.js';
@@ -51,7 +52,7 @@ const purposesSchema = z
 
 /** Body of `PUT /v1/datasets/{name}`. */
 export const putDatasetSchema = z.strictObject({
-  title: z.string().min(1).max(200),
+  title: textNameSchema(200),
   purposes: purposesSchema,
   legalBasis: z.enum(legalBases).refine((basis) => basis !== 'consent', {
     error: 'consent is not offered yet: this installation keeps no record of consents',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPrototypeKey } from '../prototype-key.js';
 import { compileField, hasType } from './field-check.js';
 import { whyPatternIsRefused } from './linear-pattern.js';
 
@@ -14,7 +15,9 @@ export const fieldNameSchema = z
   .max(128)
   .refine((name) => name === name.trim() && !hasControl(name), {
     error: 'has no spaces at its ends and no control characters',
-  });
+  })
+  // No request may hold such a key, so a model with this input could never be asked.
+  .refine((name) => !isPrototypeKey(name), { error: 'is a name that no request may hold' });
 
 const fieldShape = z.strictObject({
   name: fieldNameSchema,

@@ -8,6 +8,7 @@ import {
 } from '../ids.js';
 import { defaultPiiPolicy, piiPolicySchema } from '../pii/contract.js';
 import { purposeSchema } from '../registry/contract.js';
+import { isNfc, NFC_ERROR } from '../text-name.js';
 import { DAY_MS, SECOND_MS, WHOLE_BP } from '../units.js';
 import { scanStates } from './contract.js';
 
@@ -19,9 +20,12 @@ export const listOf = <T extends z.ZodType<string>>(item: T, max: number) =>
 export const timeSchema = z.iso.datetime();
 /** Who may read: `public`, `user:<id>` or `group:<name>`. */
 export const aclSchema = listOf(
-  z.string().regex(/^(?:public|(?:user|group):[^\s\p{C}]{1,128})$/u, {
-    error: 'is `public`, `user:<id>` or `group:<name>`',
-  }),
+  z
+    .string()
+    .regex(/^(?:public|(?:user|group):[^\s\p{C}]{1,128})$/u, {
+      error: 'is `public`, `user:<id>` or `group:<name>`',
+    })
+    .refine(isNfc, { error: NFC_ERROR }),
   1_000,
 );
 

@@ -5,6 +5,7 @@ import {
   quarantineItemIdSchema,
   sourceIdSchema,
 } from '../ids.js';
+import { textNameSchema } from '../text-name.js';
 import { quarantineReasons, type QuarantineReason } from './gates.js';
 import { mediaTypes } from './media-types.js';
 import { aclSchema, listOf, timeSchema } from './collection-view.js';
@@ -14,12 +15,6 @@ export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** Largest metadata of a document as JSON, in bytes. */
 const MAX_METADATA_BYTES = 8_192;
 
-const naturalKeySchema = z
-  .string()
-  .min(1)
-  .max(1_000)
-  .refine((key) => !/\p{Cc}/u.test(key), { error: 'holds a control character' });
-
 const metadataSchema = z
   .record(z.string().min(1).max(100), z.json())
   .refine((value) => new TextEncoder().encode(JSON.stringify(value)).length <= MAX_METADATA_BYTES, {
@@ -28,7 +23,7 @@ const metadataSchema = z
 
 /** Options of `PUT /v1/sources/{id}/documents`, beside the file. */
 export const pushDocumentSchema = z.strictObject({
-  key: naturalKeySchema,
+  key: textNameSchema(1_000),
   /** Else the content type of the file, else the end of its name. */
   mediaType: z.enum(mediaTypes).optional(),
   title: z.string().min(1).max(500).optional(),

@@ -1,3 +1,4 @@
+import type { ArtifactRef } from '../artifacts.js';
 import type { Caller, Outcome } from '../events/change.js';
 import type { NearDuplicate } from './near-duplicates.js';
 
@@ -32,6 +33,15 @@ export interface ChangeRecord {
   bytes?: number | undefined;
   changedAtMs?: number | undefined;
   priority: ChangePriority;
+}
+
+/** A change that the API takes in. */
+export interface SubmittedChange extends ChangeRecord {
+  /**
+   * Stores the bytes for good and answers their ref. Called once nothing refuses the change any more, so that one which is
+   * refused, or was answered before, leaves no bytes.
+   */
+  keep?: (() => Promise<ArtifactRef>) | undefined;
 }
 
 /** What came with pushed bytes. */
@@ -395,7 +405,7 @@ export interface Ledger {
   submitChanges: (
     caller: Caller,
     sourceId: string,
-    changes: readonly ChangeRecord[],
+    changes: readonly SubmittedChange[],
   ) => Promise<Outcome<{ recorded: number; changeToken: string }>>;
   /** Whether nothing that was recorded with this token is waiting any more. @throws NOT_FOUND for an unknown token */
   isApplied: (tenant: string, changeToken: string) => Promise<boolean>;

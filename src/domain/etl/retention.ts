@@ -1,8 +1,8 @@
 import { DAY_MS } from '../units.js';
 
 /**
- * How long the ledger keeps what nothing works with any more, in milliseconds (etl.md §4; changes and scans as events,
- * lifecycle.md §11).
+ * How long the database keeps what nothing works with any more, in milliseconds (etl.md §4; changes and scans as events,
+ * lifecycle.md §11; answers, reliability.md §8).
  */
 export const etlRetention = {
   /** What was written to a store, after it was committed. */
@@ -13,10 +13,12 @@ export const etlRetention = {
   changeMs: 30 * DAY_MS,
   /** A scan that is over, after a later one of its source. */
   scanMs: 30 * DAY_MS,
+  /** The answer to a mutating request, by its idempotency key, once the operation that it began is over. */
+  answerMs: 30 * DAY_MS,
 } as const;
 
 /** Kinds of rows with a time to be kept. */
-export const retentionKinds = ['intents', 'texts', 'changes', 'scans'] as const;
+export const retentionKinds = ['intents', 'texts', 'changes', 'scans', 'answers'] as const;
 export type RetentionKind = (typeof retentionKinds)[number];
 
 /** What one bounded transaction removed. */

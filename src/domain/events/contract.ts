@@ -39,6 +39,8 @@ export interface WakeRequest {
   workflowId: string;
   factId: string;
   start?: StartRequest | undefined;
+  /** The request that made the fact; whoever writes the wake sets it. */
+  requestId?: string | undefined;
 }
 
 /** One CloudEvent of the outbox: ids, states, verdicts and digests, never content. */

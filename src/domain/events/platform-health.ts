@@ -41,7 +41,7 @@ export interface QueueBacklog {
 
 /** The age of the newest version of a kind of key; of tenants' keys the oldest tenant's. */
 export interface KeyAge {
-  /** `pepper`, `approval`, `pseudonym` or `field`. */
+  /** `pepper`, `approval`, `field` or `backup`. */
   key: string;
   seconds: number;
 }

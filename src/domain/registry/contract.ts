@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { modelContractSchema } from '../datasets/model-contract.js';
 import { digestSchema, nameSchema } from '../ids.js';
+import { textNameSchema } from '../text-name.js';
 
 /** What data may be used for: a name such as `credit-scoring`. */
 export const purposeSchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, {
@@ -28,7 +29,7 @@ export const registerModelSchema = z.strictObject({
   policyId: nameSchema
     .default('default')
     .meta({ description: 'Evaluation policy that its versions are judged by.' }),
-  owner: z.string().min(1).max(128).meta({ description: 'Team or role that answers for it.' }),
+  owner: textNameSchema(128).meta({ description: 'Team or role that answers for it.' }),
 });
 export type RegisterModel = z.infer<typeof registerModelSchema>;
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { collectionIdSchema, documentIdSchema } from '../ids.js';
+import { isNfc, NFC_ERROR } from '../text-name.js';
 import { MAX_SECTION_CHARS } from './section-span.js';
 
 /** What the legs of a search are. */
@@ -17,9 +18,10 @@ const purposeSchema = z.string().min(1).max(100).meta({
   description: 'What the answer is used for: a purpose that the collection allows.',
 });
 
-const principalName = z.string().regex(/^[^\s\p{C}]{1,128}$/u, {
-  error: 'no white space, at most 128 characters',
-});
+const principalName = z
+  .string()
+  .regex(/^[^\s\p{C}]{1,128}$/u, { error: 'no white space, at most 128 characters' })
+  .refine(isNfc, { error: NFC_ERROR });
 
 /** Whom a delegate asks for; needs `retrieval:delegate`. */
 const onBehalfOfSchema = z.strictObject({
@@ -137,6 +139,7 @@ export const verifyCitationsSchema = z.strictObject({
   purpose: purposeSchema,
   citations: z
     .array(
+      // Open: a citation is sent back as a query answered it, with its title and what later builds add to it.
       z.object({
         documentId: documentIdSchema,
         revision: z.int().min(1).max(2_147_483_647),

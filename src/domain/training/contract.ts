@@ -7,6 +7,7 @@ import { fieldNameSchema } from '../datasets/field.js';
 import { digestSchema, trainingRunIdSchema } from '../ids.js';
 import { versionSchema } from '../registry/contract.js';
 import { labelValueSchema, purposeSchema } from '../registry/contract.js';
+import { textNameSchema } from '../text-name.js';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../units.js';
 import { splitPlanSchema } from './split-plan.js';
 import { gbtParamsSchema, logisticParamsSchema } from './trainer-params.js';
@@ -101,7 +102,7 @@ export const startTrainingSchema = z.strictObject({
   reason: z
     .literal('manual', { error: 'other reasons belong to the platform’s own workflows' })
     .default('manual'),
-  experiment: z.string().min(1).max(128).optional(),
+  experiment: textNameSchema(128).optional(),
   purpose: purposeSchema.optional().meta({ description: 'The purpose of the model by default.' }),
 });
 export type StartTraining = z.infer<typeof startTrainingSchema>;

@@ -30,6 +30,8 @@ export interface ProviderOptions {
   floatsOnly?: boolean | undefined;
   /** Another model in silence: turns every vector. */
   drifted?: boolean | undefined;
+  /** A port that was its own before; any free one unless named. */
+  port?: number | undefined;
   /** Bearer token to insist on. */
   apiKey?: string | undefined;
 }
@@ -153,7 +155,7 @@ export async function startEmbeddingProvider(options: ProviderOptions): Promise<
   const server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy());
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
@@ -163,6 +165,7 @@ export async function startEmbeddingProvider(options: ProviderOptions): Promise<
     sizes: () => [...sizes],
     ledger: () => readLedger(options.ledgerFile),
     close: async () => {
+      if (!server.listening) return;
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
