@@ -24,10 +24,12 @@ function fire(callers: Pool, shot: Shot): Promise<Outcome> {
     const outcome: Outcome = { status: 0, retryAfter: false, ms: 0 };
     const end = () => resolve({ ...outcome, ms: performance.now() - at });
     const handler: Dispatcher.DispatchHandler = {
+      onRequestStart: () => undefined,
       onResponseStart: (_controller, status, headers) => {
         outcome.status = status;
         outcome.retryAfter = headers['retry-after'] !== undefined;
       },
+      onResponseData: () => undefined,
       onResponseEnd: end,
       onResponseError: () => {
         outcome.status = 0;

@@ -196,6 +196,7 @@ async function measure(installation: Installation): Promise<Measured> {
           p99: quantile(times(result.outcomes.filter(isGood)), 0.99),
         };
     }
+    if (capacity.perSecond === 0) throw new Error('nothing was answered');
     const offered = capacity.perSecond * Number(options.factor);
     const ms = Number(options.seconds) * 1_000;
     // Callers that keep their connections: a new one waits for a turn of the event loop of its own (libuv accepts one a turn).
