@@ -6,7 +6,7 @@ import {
   defaultShares,
   isShed,
 } from '../../src/domain/admission/class-of-request.js';
-import { exceedsShare } from '../../src/domain/admission/fair-share.js';
+import { exceedsShare } from '../../src/domain/admission/exceeds-share.js';
 import {
   blockMs,
   controlLimit,

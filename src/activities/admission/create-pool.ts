@@ -1,4 +1,4 @@
-import { exceedsShare } from '../../domain/admission/fair-share.js';
+import { exceedsShare } from '../../domain/admission/exceeds-share.js';
 
 /** Who has places. */
 interface Holder {
