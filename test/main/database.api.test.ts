@@ -84,6 +84,29 @@ it('[F5] sessions that end as they begin fail their statements, not the process'
   await new Promise((resolve) => server.close(resolve));
 });
 
+it('[F4] a server that is starting up is one that does not answer, whoever asks it', async () => {
+  const fatal = 'SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0';
+  const error = message('E', Buffer.from(fatal));
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).once('data', () => socket.end(error));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const starting = openDatabase({
+    url: `postgresql://nobody@127.0.0.1:${port}/none`,
+    ...{ poolSize: 2, applicationName: 'anneal-test' },
+  });
+  const refused = { code: 'STORE_UNAVAILABLE' };
+  const asked = [
+    () => starting.batch('default', (query) => query('select 1')),
+    () => starting.withTenant('default', (tx) => tx.etlSource.count()),
+    () => starting.call('select 1', []),
+  ];
+  for (const ask of asked) await expect(ask()).rejects.toMatchObject(refused);
+  await starting.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
 it.each([
   ['a statement', (over: Database) => over.call('select 1 as one', [])],
   [

@@ -64,7 +64,10 @@ function translated(error: unknown): unknown {
   if (error instanceof PlatformError || typeof error !== 'object' || error === null) return error;
   const { code, message } = error as { code?: unknown; message?: unknown };
   const said = typeof message === 'string' ? message : '';
+  // Prisma has a code of its own for what it does not know, and names that of Postgres in its message.
+  const named = /Code: `(\w{5})`/.exec(said)?.[1] ?? '';
   const lost =
+    UNAVAILABLE.has(named) ||
     (typeof code === 'string' &&
       (UNAVAILABLE.has(code) ||
         code === 'P1001' ||

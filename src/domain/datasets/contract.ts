@@ -153,7 +153,7 @@ export const defaultPublicationLimits: PublicationLimits = {
   stageTimeoutMs: 60 * MINUTE_MS,
   workTimeoutMs: 6 * HOUR_MS,
   quarantineMs: 7 * DAY_MS,
-  maxAttempts: 5,
+  maxAttempts: 10,
   retryIntervalMs: SECOND_MS,
   partRows: 50_000,
   maxListedRejects: 10_000,

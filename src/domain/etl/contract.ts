@@ -75,7 +75,7 @@ export const defaultBatchLimits: BatchLimits = {
   workTimeoutMs: 2 * HOUR_MS,
   heartbeatTimeoutMs: 30 * SECOND_MS,
   retryIntervalMs: SECOND_MS,
-  maxAttempts: 10,
+  maxAttempts: 20,
 };
 
 export const defaultWatchLimits: WatchLimits = {

@@ -159,7 +159,7 @@ export const defaultTrainingLimits: TrainingLimits = {
   admissionTimeoutMs: DAY_MS,
   stopGraceMs: MINUTE_MS / 2,
   stageTimeoutMs: HOUR_MS,
-  maxAttempts: 5,
+  maxAttempts: 10,
   retryIntervalMs: 1_000,
   parityRows: 20_000,
   goldenRows: 8,

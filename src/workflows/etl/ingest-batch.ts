@@ -22,7 +22,8 @@ function steps({ sourceId, limits }: IngestBatchInput) {
     retry: {
       initialInterval: limits.retryIntervalMs,
       backoffCoefficient: 2,
-      maximumInterval: '60s' as const,
+      // What was away for a minute is asked again soon: others wait for the documents of this batch.
+      maximumInterval: '15s' as const,
       maximumAttempts: limits.maxAttempts,
     },
   };
