@@ -16,7 +16,12 @@ const stack = new LifeStack({ say });
 let report: LifeReport | undefined;
 
 beforeAll(() => stack.start(), 240_000);
-afterAll(() => stack.close(), 60_000);
+afterAll(async () => {
+  // What a failed run leaves is the only evidence of its cause.
+  const keep = report === undefined || verdictOf(report) !== 'PASS';
+  await stack.close({ keep });
+  if (keep) process.stdout.write(`databases, histories and logs stay in ${stack.stateDir}\n`);
+}, 60_000);
 
 test(`[F1, F2, F3, F4, F5, F7, F9, F10, I1, I2, I3, I4, I5, I6, I7, I9, I10] ${KILLS} kills over a model's whole life lose no acknowledged request and repeat no effect`, async () => {
   const of = { seed, kills: KILLS, requests: 300, callers: 5, thinkMs: 400, say };
