@@ -1,21 +1,36 @@
+import type { z } from 'zod';
+import type { Principal } from '../domain/access/principal.js';
 import type { Reply } from './route.js';
 
 const POLL_MS = 100;
 
-/**
- * Reads a resource until it is final or the caller's wait is over: the generic answer to `Prefer: wait=n`.
- * @returns 200 with the resource, or undefined where the wait elapsed first
- */
-export async function waitUntil<T>(
-  request: { waitMs: number; signal: AbortSignal },
-  read: () => Promise<T>,
-  isFinal: (value: T) => boolean,
-): Promise<Reply<T> | undefined> {
-  const deadline = performance.now() + request.waitMs;
-  while (performance.now() < deadline && !request.signal.aborted) {
-    const value = await read();
-    if (isFinal(value)) return { status: 200, body: value };
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  return undefined;
+/** What of a request its wait depends on. */
+interface Waiting {
+  principal: Principal;
+  waitMs: number;
+  signal: AbortSignal;
 }
+
+/**
+ * The generic answer to `Prefer: wait=n`, for a route: reads the resource that was started until it is final or the caller's
+ * wait is over. Answers 200 with the resource, or undefined where the wait elapsed first.
+ */
+export const waitUntil = <W extends z.ZodType>(of: {
+  schema: W;
+  read: (principal: Principal, id: string) => Promise<z.infer<W>>;
+  isFinal: (value: z.infer<W>) => boolean;
+}) => ({
+  schema: of.schema,
+  read: async (
+    { principal, waitMs, signal }: Waiting,
+    { id }: { id: string },
+  ): Promise<Reply<z.infer<W>> | undefined> => {
+    const deadline = performance.now() + waitMs;
+    while (performance.now() < deadline && !signal.aborted) {
+      const value = await of.read(principal, id);
+      if (of.isFinal(value)) return { status: 200, body: value };
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    return undefined;
+  },
+});

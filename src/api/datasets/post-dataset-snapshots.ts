@@ -121,13 +121,10 @@ export const postDatasetSnapshots = (deps: DatasetsRouteDeps) =>
         await deps.artifacts.dropStaged(tenant, scope);
       }
     },
-    wait: {
+    wait: waitUntil({
       schema: publicationViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
-          ({ state }) => isPublicationSettled(state),
-        ),
-    },
+      read: (principal, id) =>
+        findOrRefuse(deps.findPublication(principal.tenant, id), 'publication'),
+      isFinal: ({ state }) => isPublicationSettled(state),
+    }),
   });

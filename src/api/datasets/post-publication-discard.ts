@@ -34,13 +34,10 @@ export const postPublicationDiscard = (deps: DatasetsRouteDeps) =>
       const outcome = await deps.decideQuarantine(caller, params.id, asked);
       return started(outcome, `/v1/publications/${params.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: publicationViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => findOrRefuse(deps.findPublication(request.principal.tenant, id), 'publication'),
-          ({ state }) => isFinalPublicationState(state),
-        ),
-    },
+      read: (principal, id) =>
+        findOrRefuse(deps.findPublication(principal.tenant, id), 'publication'),
+      isFinal: ({ state }) => isFinalPublicationState(state),
+    }),
   });

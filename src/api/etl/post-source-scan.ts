@@ -23,13 +23,9 @@ export const postSourceScan = (deps: EtlRouteDeps) =>
       const outcome = await deps.startScan(caller, params.id);
       return started(outcome, `/v1/scans/${outcome.body.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: scanViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => findOrRefuse(deps.findScan(request.principal.tenant, id), 'scan'),
-          ({ state }) => state !== 'RUNNING',
-        ),
-    },
+      read: (principal, id) => findOrRefuse(deps.findScan(principal.tenant, id), 'scan'),
+      isFinal: ({ state }) => state !== 'RUNNING',
+    }),
   });

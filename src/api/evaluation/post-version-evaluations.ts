@@ -44,13 +44,9 @@ export const postVersionEvaluations = (deps: PostVersionEvaluationsDeps) =>
       const outcome = await deps.startEvaluation(caller, request);
       return started(outcome, `/v1/evaluations/${outcome.body.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: evaluationViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => deps.findEvaluation(request.principal.tenant, id),
-          ({ state }) => isEvaluationFinal(state),
-        ),
-    },
+      read: (principal, id) => deps.findEvaluation(principal.tenant, id),
+      isFinal: ({ state }) => isEvaluationFinal(state),
+    }),
   });

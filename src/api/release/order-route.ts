@@ -48,13 +48,9 @@ export const orderRoute = (
       const outcome = await deps.orderRelease(caller, asked);
       return started(outcome, `/v1/releases/${params.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: releaseViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => readRelease(deps, request.principal, id),
-          ({ state }) => isFinalRelease(state) || order.isDone(state),
-        ),
-    },
+      read: (principal, id) => readRelease(deps, principal, id),
+      isFinal: ({ state }) => isFinalRelease(state) || order.isDone(state),
+    }),
   });

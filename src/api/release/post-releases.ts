@@ -66,13 +66,9 @@ export const postReleases = (deps: ReleaseRouteDeps) =>
       });
       return started(outcome, `/v1/releases/${outcome.body.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: releaseViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => readRelease(deps, request.principal, id),
-          ({ state }) => isFinalRelease(state),
-        ),
-    },
+      read: (principal, id) => readRelease(deps, principal, id),
+      isFinal: ({ state }) => isFinalRelease(state),
+    }),
   });

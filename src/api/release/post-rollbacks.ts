@@ -45,13 +45,9 @@ export const postRollbacks = (deps: ReleaseRouteDeps) =>
       const outcome = await deps.createRollback(caller, { ...asked, maxHistoryEvents });
       return started(outcome, `/v1/releases/${outcome.body.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: releaseViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => readRelease(deps, request.principal, id),
-          ({ state }) => isFinalRelease(state),
-        ),
-    },
+      read: (principal, id) => readRelease(deps, principal, id),
+      isFinal: ({ state }) => isFinalRelease(state),
+    }),
   });

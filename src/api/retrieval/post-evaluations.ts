@@ -42,13 +42,9 @@ export const postRetrievalEvaluations = (deps: PostRetrievalEvaluationsDeps) =>
       const outcome = await deps.startRetrievalEvaluation(caller, { ...body, requester });
       return started(outcome, `/v1/retrieval/evaluations/${outcome.body.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: retrievalEvaluationViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => deps.findRetrievalEvaluation(request.principal.tenant, id),
-          ({ state }) => isRetrievalEvaluationFinal(state),
-        ),
-    },
+      read: (principal, id) => deps.findRetrievalEvaluation(principal.tenant, id),
+      isFinal: ({ state }) => isRetrievalEvaluationFinal(state),
+    }),
   });

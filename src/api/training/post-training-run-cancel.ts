@@ -32,13 +32,9 @@ export const postTrainingRunCancel = (deps: TrainingRouteDeps) =>
       const outcome = await deps.requestCancel(caller, params.id, body.reason);
       return started(outcome, `/v1/training-runs/${params.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: trainingRunViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => readRun(deps, request.principal.tenant, id),
-          ({ state }) => isFinalTrainingState(state),
-        ),
-    },
+      read: (principal, id) => readRun(deps, principal.tenant, id),
+      isFinal: ({ state }) => isFinalTrainingState(state),
+    }),
   });

@@ -75,13 +75,9 @@ export const postTrainingRuns = (deps: TrainingRouteDeps) =>
       const outcome = await deps.startRun(caller, asked, decideWith(deps, body));
       return started(outcome, `/v1/training-runs/${outcome.body.id}`, deps.links);
     },
-    wait: {
+    wait: waitUntil({
       schema: trainingRunViewSchema,
-      read: (request, { id }) =>
-        waitUntil(
-          request,
-          () => readRun(deps, request.principal.tenant, id),
-          ({ state }) => isFinalTrainingState(state),
-        ),
-    },
+      read: (principal, id) => readRun(deps, principal.tenant, id),
+      isFinal: ({ state }) => isFinalTrainingState(state),
+    }),
   });
