@@ -335,7 +335,7 @@ export class MemoryLedger {
       const [first] = stopped;
       if (first !== undefined) throw new Error(`quarantined: ${first.reason}`);
     },
-    backlog: async () => ({ pending: this.#due.size, claimed: 0, oldestMs: 0 }),
+    backlog: async () => ({ pending: this.#due.size, held: 0, holders: [], oldestMs: 0 }),
     endSource: async () => false,
   };
 

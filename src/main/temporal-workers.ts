@@ -32,14 +32,14 @@ const bundleOf = (
 const isLocal = (role: WorkerRole): boolean => role === 'inference';
 
 /** Workflow tasks of one worker at once. */
-const WORKFLOW_TASKS = 40;
+const WORKFLOW_TASK_COUNT = 40;
 
 /**
  * Runs that a worker keeps in memory. A workflow task holds its run there while a local activity of it is under way: with
  * fewer places than tasks the run is thrown out in the middle, its step is repeated after the task has timed out, and so on.
  */
 export const cachedWorkflowsOf = (role: WorkerRole, configured: number): number =>
-  isLocal(role) ? Math.max(configured, WORKFLOW_TASKS) : configured;
+  isLocal(role) ? Math.max(configured, WORKFLOW_TASK_COUNT) : configured;
 
 /** What all workers of one process share. */
 export interface WorkerParts {
@@ -64,7 +64,7 @@ export function createWorkers(config: Config['worker'], parts: WorkerParts): Pro
     shutdownGraceTime: config.shutdownGraceMs,
     stickyQueueScheduleToStartTimeout: '1s',
     maxCachedWorkflows: cachedWorkflowsOf(role, config.maxCachedWorkflows),
-    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
+    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASK_COUNT,
     // A cancellation travels with a heartbeat: the default throttle would hold it back for most of a minute.
     maxHeartbeatThrottleInterval: '5s',
     maxConcurrentActivityTaskExecutions: slots[role],

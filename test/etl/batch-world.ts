@@ -15,7 +15,7 @@ import type {
 } from '../../src/domain/etl/ledger.js';
 import { planRows } from '../../src/domain/etl/plan.js';
 import type { MissingRow, ScanStanding, SourcePage } from '../../src/domain/etl/scan.js';
-import type { SinkCaps, SinkRow, VectorSink } from '../../src/domain/etl/vector-sink.js';
+import { MemorySink } from './memory-sink.js';
 import { plainScrubber } from './plain-scrubber.js';
 
 interface MemoryDocument {
@@ -28,52 +28,6 @@ interface MemoryDocument {
   rows: string[];
   state: 'PENDING' | 'LIVE' | 'UNCHANGED' | 'QUARANTINED' | 'DELETED';
   reason?: string | undefined;
-}
-
-const caps: SinkCaps = {
-  replace: 'atomic',
-  tx: 'own',
-  writers: 'single',
-  visibility: 'read-your-write',
-  nativeBm25: true,
-  alias: false,
-  filter: 'pre',
-  maxRows: 10_000,
-  maxBytes: 2 ** 25,
-  maxMetadataBytes: 8192,
-  maxDims: 4096,
-  physicalErase: 'rewrite',
-  verifiableErase: true,
-};
-
-/** A row store in memory that fails on demand. */
-class MemorySink {
-  rows = new Map<string, SinkRow>();
-  down = false;
-  compactions = 0;
-  port(): VectorSink {
-    return {
-      caps,
-      replaceRows: async ({ adds, deleteIds }) => {
-        if (this.down) throw new PlatformError('SINK_UNAVAILABLE', 'The store is down.');
-        for (const row of adds) this.rows.set(row.rowId, row);
-        for (const id of deleteIds) this.rows.delete(id);
-        return {};
-      },
-      awaitVisible: async () => undefined,
-      patchAccess: async () => undefined,
-      fetch: async (ids) => ids.flatMap((id) => this.rows.get(id) ?? []),
-      scanIds: async function* (this: void) {
-        yield* [];
-      },
-      search: async () => [],
-      physicallyErase: async () => ({ erased: 0, remaining: 0, proof: 'verified' }),
-      stats: async () => ({ rows: this.rows.size, unindexedRows: 0, wantsCompaction: true }),
-      compact: async () => {
-        this.compactions += 1;
-      },
-    };
-  }
 }
 
 /** A source with its ledger, store and embedder in memory: enough for the shape of the workflows, no proof of the ledger. */
@@ -102,6 +56,8 @@ export class BatchWorld {
   /** What listing answers where there is no page. */
   listFails = new PlatformError('SOURCE_UNAVAILABLE', 'no answer');
   missing: MissingRow[] = [];
+  /** Documents that something other than a batch holds. */
+  readonly reserved = new Set<string>();
   settled: string[] = [];
   readonly generation: GenerationFacts = {
     generationId: 'gen_1',
@@ -139,6 +95,12 @@ export class BatchWorld {
     this.#record(key, 'delete');
   }
 
+  /** A worker that stood still claims this document for a batch that has ended without it. */
+  claimLate(key: string, batchId: string): void {
+    const document = this.documents.get(key);
+    if (document) Object.assign(document, { pending: false, batch: batchId });
+  }
+
   #record(key: string, kind: 'upsert' | 'delete'): void {
     const before = this.documents.get(key);
     const docId = before?.claimed.docId ?? sha256Hex(key).slice(0, 32);
@@ -167,8 +129,10 @@ export class BatchWorld {
     });
   }
 
-  pending(): number {
-    return [...this.documents.values()].filter(({ pending }) => pending).length;
+  /** Documents with a change that a batch could claim. */
+  due(): MemoryDocument[] {
+    const free = [...this.documents].filter(([key]) => !this.reserved.has(key));
+    return free.map(([, document]) => document).filter(({ pending }) => pending);
   }
 
   /** Documents by how they ended. */
@@ -240,13 +204,14 @@ export class BatchWorld {
   #claim(batchId: string, maxDocuments: number): ClaimedDocument[] {
     const held = this.#held(batchId);
     if (held.length > 0) return held.map(({ claimed }) => claimed);
-    const due = [...this.documents.values()].filter(({ pending }) => pending);
-    return due.slice(0, maxDocuments).map((document) => {
-      document.pending = false;
-      document.batch = batchId;
-      document.claimed.fence += 1n;
-      return document.claimed;
-    });
+    return this.due()
+      .slice(0, maxDocuments)
+      .map((document) => {
+        document.pending = false;
+        document.batch = batchId;
+        document.claimed.fence += 1n;
+        return document.claimed;
+      });
   }
 
   #ledger(): EtlDeps['ledger'] {
@@ -289,9 +254,12 @@ export class BatchWorld {
         }
       },
       backlog: async () => {
-        const held = [...this.documents.values()].filter(({ batch }) => batch !== undefined);
+        const batches = [...this.documents.values()].flatMap(({ batch }) => batch ?? []);
+        const behind = [...this.reserved].filter((key) => this.documents.get(key)?.pending);
+        const held = batches.length + behind.length;
         const { urgency } = this;
-        return { pending: this.pending(), claimed: held.length, oldestMs: 0, urgency };
+        const holders = [...new Set(batches)];
+        return { pending: this.due().length, held, holders, oldestMs: 0, urgency };
       },
       deleteSourcePage: async () => undefined,
       endSource: async () => {

@@ -72,7 +72,7 @@ test('[W4] with its documents, a source hides them in the accepting transaction;
   expect(await end(t)).toBe(false);
   await record(t);
   expect(await end(t)).toBe(false);
-  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ claimed: 0, pending: 5 });
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ held: 0, pending: 5 });
   expect(await world.settle(t)).toEqual([]);
   expect(world.sink(t).rows.size).toBe(0);
   expect(await stateOf(t)).toBe('DELETING');
@@ -150,12 +150,12 @@ test('a change whose claim has lapsed is due again: a lost batch does not keep a
   await remove(t, 'delete_documents');
   await record(t);
   await world.claim(t);
-  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 0, claimed: 2 });
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 0, held: 2 });
   await rowsOf(
     t,
     `update etl_document set claim_until = now() - interval '1 second' where tenant_id = $1`,
   );
-  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 2, claimed: 0 });
+  expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 2, held: 0 });
   await world.settle(t);
   expect(await end(t)).toBe(true);
 });

@@ -1,4 +1,4 @@
-import { signDelivery } from '../../src/domain/etl/webhook-signature.js';
+import { sendDelivery, type Delivery, type Hook } from '../support/signed-delivery.js';
 import { createEtlWorld, createSource, type EtlWorld } from './etl-world.js';
 
 const approver = { subject: 'prn_approver', roles: ['approver' as const] };
@@ -238,32 +238,16 @@ describe('the edge of etl', () => {
   it('accepts a signed delivery once, and nothing that is unsigned, changed or old', async () => {
     const tenant = world.newTenant();
     const { source, sourceId } = await createSource(world, tenant, { kind: 'webhook' });
-    const { path, secret } = source.hook as { path: string; secret: string };
-    const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
+    const hook = source.hook as Hook;
     const message = JSON.stringify({ key: 'faq.md', content: '# FAQ\n\nRotate keys yearly.' });
-    const deliver = async (
-      change: { id?: string; at?: number; body?: string; to?: string } = {},
-    ) => {
-      const { id = 'dlv_1', at = Date.now(), to = path } = change;
-      const timestamp = String(Math.floor(at / 1000));
-      const signature = signDelivery(key, { id, timestamp, body: Buffer.from(message) });
-      const response = await fetch(`${world.url}${to}`, {
-        method: 'POST',
-        headers: {
-          'webhook-id': id,
-          'webhook-timestamp': timestamp,
-          'webhook-signature': signature,
-        },
-        body: change.body ?? message,
-      });
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-    };
+    const deliver = (change: Partial<Delivery> = {}, path = hook.path) =>
+      sendDelivery(world.url, { ...hook, path }, { id: 'dlv_1', body: message, ...change });
     const first = await deliver();
     expect(first).toMatchObject({ status: 202, body: { recorded: 1 } });
     expect((await deliver()).body).toEqual(first.body);
     const listed = await world.send(`GET /v1/documents?sourceId=${sourceId}`, { tenant });
     expect(listed.body.items).toHaveLength(1);
-    expect(await deliver({ id: 'dlv_2', body: `${message} ` })).toMatchObject({
+    expect(await deliver({ id: 'dlv_2', sent: `${message} ` })).toMatchObject({
       status: 401,
       body: { code: 'SIGNATURE_INVALID' },
     });
@@ -271,9 +255,9 @@ describe('the edge of etl', () => {
       status: 401,
       body: { code: 'SIGNATURE_EXPIRED' },
     });
-    const nobodys = path.replace(/.{4}$/, 'ZZZZ');
-    expect(await deliver({ to: nobodys })).toMatchObject({ body: { code: 'SIGNATURE_INVALID' } });
-    expect((await deliver({ body: 'x'.repeat(262_145) })).status).toBe(413);
+    const nobodys = hook.path.replace(/.{4}$/, 'ZZZZ');
+    expect(await deliver({}, nobodys)).toMatchObject({ body: { code: 'SIGNATURE_INVALID' } });
+    expect((await deliver({ sent: 'x'.repeat(262_145) })).status).toBe(413);
   });
 
   it('releases what a content gate stopped, never what an access gate did, and decides once', async () => {

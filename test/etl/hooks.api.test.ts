@@ -4,9 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { createEgress, type Egress } from '../../src/adapters/egress/create-egress.js';
 import { loadConfig } from '../../src/config.js';
 import { MAX_DOCUMENT_BYTES } from '../../src/domain/etl/document-requests.js';
-import { signDelivery } from '../../src/domain/etl/webhook-signature.js';
 import { createOpenUrl, createOutbound } from '../../src/main/outbound.js';
-import type { Answer } from '../support/serve-routes.js';
+import { sendDelivery, type Hook } from '../support/signed-delivery.js';
 import { createEtlWorld, createSource, type EtlWorld } from './etl-world.js';
 
 const MIB = 1024 * 1024;
@@ -57,21 +56,11 @@ let deliveries = 0;
 async function createHook() {
   const tenant = world.newTenant();
   const { source, sourceId } = await createSource(world, tenant, { kind: 'webhook' });
-  const { path, secret } = source.hook as { path: string; secret: string };
-  const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
-  const deliver = async (message: object): Promise<Answer> => {
-    const body = JSON.stringify(message);
-    const id = `dlv_${++deliveries}`;
-    const timestamp = String(Math.floor(Date.now() / 1000));
-    const signature = signDelivery(key, { id, timestamp, body: Buffer.from(body) });
-    const headers = {
-      'webhook-id': id,
-      'webhook-timestamp': timestamp,
-      'webhook-signature': signature,
-    };
-    const response = await fetch(`${world.url}${path}`, { method: 'POST', headers, body });
-    return { status: response.status, body: (await response.json()) as Answer['body'] };
-  };
+  const deliver = (message: object) =>
+    sendDelivery(world.url, source.hook as Hook, {
+      id: `dlv_${++deliveries}`,
+      body: JSON.stringify(message),
+    });
   const changes = () =>
     world.database.asSuperuser(
       `select kind, state, seq::int, bytes from etl_change_event where source_id = '${sourceId}' order by change_id`,

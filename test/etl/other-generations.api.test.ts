@@ -180,7 +180,7 @@ test('[W5] whatever a generation that is not live meets, the live one takes ever
         truth.delete(key);
       }
       await world.run(t);
-      expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 0, claimed: 0 });
+      expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 0, held: 0 });
       await check(live);
     }
     world.fault = 'none';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { signDelivery } from '../../src/domain/etl/webhook-signature.js';
 import { startTcpProxy, type TcpProxy } from '../chaos/tcp-proxy.js';
 import type { ApiAnswer, TestCaller, TestServices } from '../support/api.js';
 import { eventually } from '../support/eventually.js';
 import { startRelay } from '../support/relay.js';
+import { sendDelivery, type Hook } from '../support/signed-delivery.js';
 import { LoadedCollection, startInstallation, type Installation } from './reembed-load.js';
 
 // A whole installation whose API reaches Postgres and Temporal through links that are cut (etl.md §14).
@@ -187,7 +187,6 @@ describe('Temporal down', () => {
     const { collectionId, tenant } = collection;
     const body = { collectionId, name: 'pushed', kind: 'webhook', acl: ['group:data-steward'] };
     const source = (await call(world, 'POST /v1/sources', body)).body;
-    const { path, secret } = source.hook as { path: string; secret: string };
     const wakes = () =>
       api.database.asSuperuser(
         `select workflow_id from wake where tenant_id = $1 and delivered_at is null`,
@@ -197,18 +196,12 @@ describe('Temporal down', () => {
 
     cut(temporal);
     const uploaded = await collection.put(3);
-    const text = JSON.stringify({ key: 'pushed.md', content: 'What page9 says came by a hook.' });
-    const id = `dlv_${randomUUID()}`;
-    const timestamp = String(Math.floor(Date.now() / 1_000));
-    const signature = signDelivery(Buffer.from(secret.slice('whsec_'.length), 'base64'), {
-      ...{ id, timestamp, body: Buffer.from(text) },
-    });
-    const delivered = await fetch(`${api.url}${path}`, {
-      ...{ method: 'POST', body: text },
-      headers: { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature },
+    const delivered = await sendDelivery(api.url, source.hook as Hook, {
+      id: `dlv_${randomUUID()}`,
+      body: JSON.stringify({ key: 'pushed.md', content: 'What page9 says came by a hook.' }),
     });
     expect(delivered.status).toBe(202);
-    const { changeToken } = (await delivered.json()) as { changeToken: string };
+    const changeToken = String(delivered.body.changeToken);
     const documentId = collection.documents.get(1) ?? '';
     expect((await call(world, `DELETE /v1/documents/${documentId}`)).status).toBe(202);
     // Hidden by the transaction that took the deletion; the rest is served as before.

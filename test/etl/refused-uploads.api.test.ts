@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { signDelivery } from '../../src/domain/etl/webhook-signature.js';
 import { eventually } from '../support/eventually.js';
-import { headersOf, type Answer } from '../support/serve-routes.js';
+import { headersOf } from '../support/serve-routes.js';
+import { sendDelivery, type Hook } from '../support/signed-delivery.js';
 import { createEtlWorld, createSource, type EtlWorld } from './etl-world.js';
 
 let world: EtlWorld;
@@ -112,20 +112,11 @@ test('a source that goes while its document streams in leaves no byte of it', as
 test('a signed delivery that is refused leaves no byte, one that comes twice leaves one', async () => {
   const tenant = world.newTenant();
   const { source } = await createSource(world, tenant, { kind: 'webhook' });
-  const { path, secret } = source.hook as { path: string; secret: string };
-  const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
-  const deliver = async (id: string, content: string): Promise<Answer> => {
-    const body = JSON.stringify({ key: 'faq.md', content });
-    const timestamp = String(Math.floor(Date.now() / 1000));
-    const signature = signDelivery(key, { id, timestamp, body: Buffer.from(body) });
-    const headers = {
-      'webhook-id': id,
-      'webhook-timestamp': timestamp,
-      'webhook-signature': signature,
-    };
-    const response = await fetch(`${world.url}${path}`, { method: 'POST', headers, body });
-    return { status: response.status, body: (await response.json()) as Answer['body'] };
-  };
+  const deliver = (id: string, content: string) =>
+    sendDelivery(world.url, source.hook as Hook, {
+      id,
+      body: JSON.stringify({ key: 'faq.md', content }),
+    });
   const files = () => world.storedFiles(tenant);
   const first = await deliver('dlv_1', guide);
   expect(first).toMatchObject({ status: 202, body: { recorded: 1 } });

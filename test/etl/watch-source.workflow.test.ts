@@ -147,6 +147,29 @@ describe('watchSource', () => {
     expect(await handle.result()).toMatchObject({ state: 'DELETED', counts: { indexed: 12 } });
   }, 60_000);
 
+  it('runs a batch that holds documents and that nobody runs', async () => {
+    world.put('a.md', textOf('a'));
+    world.claimLate('a.md', 'bat_ended');
+    const { end } = await watch();
+    await isSettled({ LIVE: 1 });
+    await end();
+  }, 60_000);
+
+  it('waits for a document that somebody else holds without one batch after the other', async () => {
+    world.reserved.add('held.md');
+    world.put('held.md', textOf('held'));
+    world.put('free.md', textOf('free'));
+    const { end, handle } = await watch();
+    await isSettled({ LIVE: 1, PENDING: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    world.reserved.clear();
+    await isSettled({ LIVE: 2 });
+    await end();
+    const { events } = await handle.fetchHistory();
+    const started = events?.filter((e) => e.startChildWorkflowExecutionInitiatedEventAttributes);
+    expect(started).toHaveLength(2);
+  }, 60_000);
+
   it('drains its batches and goes on as a new run, with at most 12 events a batch', async () => {
     for (let at = 0; at < 40; at++) world.put(`${at}.md`, textOf(`topic ${at}`));
     const { end, first, handle } = await watch({

@@ -382,7 +382,7 @@ test('changes wake the watcher once until it has looked, by a signal that starts
   const wakes = (await relay.claimWakes(1_000)).filter((wake) => wake.tenant === t);
   expect(wakes.map(({ wake }) => wake.start?.workflowId)).toEqual([`etl/${t}/${sourceId}`]);
   expect(await world.ledger.backlog(t, sourceId)).toMatchObject({
-    ...{ pending: 2, claimed: 0, urgency: 3 },
+    ...{ pending: 2, held: 0, urgency: 3 },
   });
   await world.record(t, { ...push('b', 1, 'one'), priority: 2 });
   expect(await world.ledger.backlog(t, sourceId)).toMatchObject({ pending: 3, urgency: 2 });

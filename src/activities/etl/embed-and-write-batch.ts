@@ -22,6 +22,8 @@ export interface EmbedAndWriteBatchInput {
 export interface WrittenBatch {
   counts: BatchCounts;
   waiting: number;
+  /** Changes of documents that somebody else holds. */
+  held?: number | undefined;
   /** Of the most urgent change that is left. */
   urgency?: ChangePriority | undefined;
 }
@@ -190,7 +192,7 @@ export const createEmbedAndWriteBatch =
         for (const group of groupsOf(await deps.ledger.openWrites(tenant, batchId)))
           await writeDocuments(deps, to, group);
         for (const generation of generations) await followOrLeave(deps, to, generation);
-        const { pending, urgency } = await deps.ledger.backlog(tenant, sourceId);
-        return { counts, waiting: pending, urgency };
+        const { pending, held, urgency } = await deps.ledger.backlog(tenant, sourceId);
+        return { counts, waiting: pending, held, urgency };
       },
     );

@@ -25,7 +25,12 @@ export type { EtlDeps, Scrubber } from './etl-deps.js';
 /** What a watcher acts on. A source without a row counts as DELETED, one that has changes to apply does not yet. */
 export interface WatchFacts {
   state: SourceFacts['state'];
+  /** Changes that a batch could claim now. */
   pending: number;
+  /** Changes that wait for a document which somebody holds. */
+  held?: number | undefined;
+  /** Batches that hold documents, whether somebody runs them or not. */
+  holders?: string[] | undefined;
   oldestMs: number;
   urgency?: ChangePriority | undefined;
 }
@@ -55,11 +60,11 @@ export const createEtlActivities = (
       if (source === undefined) return { state: 'DELETED', pending: 0, oldestMs: 0 };
       const { state } = source;
       if (state === 'DELETING') await recordSourceDeletions(deps, key);
-      const { claimed, ...due } = await deps.ledger.backlog(tenant, sourceId);
+      const due = await deps.ledger.backlog(tenant, sourceId);
       if (state !== 'DELETING' && state !== 'DELETED') return { state, ...due };
       const isOver = async () =>
         state === 'DELETED' || (await deps.ledger.endSource(workflowCaller(tenant), sourceId));
-      const hasEnded = due.pending + claimed === 0 && (await isOver());
+      const hasEnded = due.pending + due.held === 0 && (await isOver());
       return { state: hasEnded ? 'DELETED' : 'DELETING', ...due };
     },
     /** ACTIVE → PAUSED: only someone who changes a setting can help. */

@@ -217,6 +217,8 @@ export interface IngestBatchResult {
   counts: BatchCounts;
   /** Changes that were still due when the batch ended, and how urgent the first of them is. */
   waiting: number;
+  /** Changes of documents that others held then. */
+  held?: number | undefined;
   urgency?: ChangePriority | undefined;
   /** Code of what stopped the batch. */
   code?: string | undefined;

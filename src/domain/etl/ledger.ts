@@ -10,8 +10,12 @@ export type ChangePriority = 1 | 2 | 3 | 4 | 5;
 
 /** What a source still has to apply. */
 interface Backlog {
+  /** Changes that a batch could claim now. */
   pending: number;
-  claimed: number;
+  /** Changes that wait for a document which somebody holds, those of its holder among them. */
+  held: number;
+  /** The batches among the holders. */
+  holders: string[];
   /** Age of the oldest change. */
   oldestMs: number;
   /** Of the most urgent change; absent where none is pending. */

@@ -55,7 +55,7 @@ export async function ingestBatch(input: IngestBatchInput): Promise<IngestBatchR
   trackStatus({ state: 'RUNNING', waitingOn: 'nothing' });
   const { prepareBatch, embedAndWriteBatch } = steps(input);
   let counts: BatchCounts = noCounts;
-  let left: Pick<IngestBatchResult, 'waiting' | 'urgency'> = { waiting: 0 };
+  let left: Pick<IngestBatchResult, 'waiting' | 'held' | 'urgency'> = { waiting: 0 };
   try {
     const { maxDocuments, maxBytes, lingerMs } = limits;
     const claim = { maxDocuments, maxBytes, lingerMs };
@@ -63,7 +63,7 @@ export async function ingestBatch(input: IngestBatchInput): Promise<IngestBatchR
     setCurrentDetails(describeCounts(counts));
     const written = await embedAndWriteBatch({ tenant, sourceId, batchId });
     counts = addCounts(counts, written.counts);
-    left = { waiting: written.waiting, urgency: written.urgency };
+    left = { waiting: written.waiting, held: written.held, urgency: written.urgency };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const code = codeOf(error);

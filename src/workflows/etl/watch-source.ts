@@ -1,3 +1,4 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -30,7 +31,7 @@ import { trackStatus, type MoveStatus } from '../events/track-status.js';
 import { ingestBatch } from './ingest-batch.js';
 import { changesRecordedSignal } from './messages.js';
 import { newBatchId } from './new-batch-id.js';
-import { nextWindow, restOf } from './watch-window.js';
+import { heldPauseOf, nextWindow, orphansAmong, restOf } from './watch-window.js';
 
 const { readWatch, pauseSource } =
   proxyActivities<ReturnType<typeof createEtlActivities>>(bookkeeping);
@@ -47,6 +48,12 @@ interface Watch extends WatchResume {
   /** Batches' worth of changes that are due and not given to a batch yet. */
   due: number;
   waiting: number;
+  /** Changes of documents that somebody holds; whoever it is tells nobody when they are free. */
+  held: number;
+  /** How often in a row nothing but such changes was found. */
+  heldLooks: number;
+  /** A timer runs until the next look at them. */
+  lookingAgain: boolean;
   /** Of the most urgent change that waits, as far as it was told. */
   urgency: ChangePriority;
   running: Set<string>;
@@ -68,6 +75,9 @@ const openWatch = (input: WatchSourceInput): Watch => ({
   state: 'ACTIVE',
   due: 0,
   waiting: 0,
+  held: 0,
+  heldLooks: 0,
+  lookingAgain: false,
   urgency: 3,
   running: new Set(),
   started: 0,
@@ -79,11 +89,11 @@ const isWorking = ({ state }: Watch): boolean => state === 'ACTIVE' || state ===
 const batchesIn = (changes: number, { limits }: WatchSourceInput): number =>
   Math.ceil(changes / limits.batch.maxDocuments);
 
-function showCounts({ counts, waiting, running, window }: Watch): void {
+function showCounts({ counts, waiting, held, running, window }: Watch): void {
   const { claimed, indexed, unchanged, quarantined } = counts;
   setCurrentDetails(
     `| claimed | indexed | unchanged | quarantined | waiting |\n|---|---|---|---|---|\n` +
-      `| ${claimed} | ${indexed} | ${unchanged} | ${quarantined} | ${waiting} |\n\n` +
+      `| ${claimed} | ${indexed} | ${unchanged} | ${quarantined} | ${waiting + held} |\n\n` +
       `${running.size} of ${window} batches at work`,
   );
 }
@@ -96,12 +106,29 @@ async function rest(watch: Watch): Promise<void> {
   watch.resting = false;
 }
 
+/** Nothing is at work or could be, and yet something waits. */
+const waitsForHolders = (watch: Watch): boolean =>
+  isWorking(watch) &&
+  watch.held > 0 &&
+  watch.due + watch.running.size + watch.unfinished.length === 0;
+
+/** Looks again at what others hold: after a second, then later and later. */
+async function lookAgain(watch: Watch): Promise<void> {
+  watch.lookingAgain = true;
+  await sleep(heldPauseOf(watch.heldLooks));
+  watch.heldLooks += 1;
+  watch.lookingAgain = false;
+  watch.woken = true;
+}
+
 /** What the end of a batch changes. */
 function noteEnd(watch: Watch, result: IngestBatchResult): void {
-  const { batchId, state, counts, waiting, code } = result;
+  const { batchId, state, counts, waiting, held = 0, code } = result;
   watch.counts = addCounts(watch.counts, counts);
   if (state === 'DONE') {
     watch.waiting = waiting;
+    watch.held = held;
+    if (counts.claimed > 0) watch.heldLooks = 0;
     watch.due = batchesIn(waiting, watch.input);
     watch.urgency = result.urgency ?? watch.urgency;
   } else {
@@ -146,6 +173,11 @@ async function runBatch(watch: Watch, batchId: string): Promise<void> {
     result = await child.result();
   } catch (error) {
     if (isCancellation(error)) throw error;
+    // Somebody else runs it: the child of a watcher that was stopped.
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      watch.running.delete(batchId);
+      return;
+    }
     const code = 'OPERATION_FAILED';
     result = { batchId, state: 'TROUBLE', counts: noCounts, waiting: watch.waiting, code };
   }
@@ -173,9 +205,13 @@ async function look(watch: Watch, move: MoveStatus): Promise<void> {
   for (let code = watch.misconfigured.pop(); code !== undefined; code = watch.misconfigured.pop())
     await pauseSource({ tenant, sourceId, code });
   const before = watch.state;
-  const { state, pending, urgency } = await readWatch({ tenant, sourceId });
+  const own = [...watch.running, ...watch.unfinished];
+  const { state, pending, held = 0, holders = [], urgency } = await readWatch({ tenant, sourceId });
+  own.push(...watch.running, ...watch.unfinished);
+  watch.unfinished.push(...orphansAmong(holders, own));
   watch.state = state;
   watch.waiting = pending;
+  watch.held = held;
   watch.due = batchesIn(pending, watch.input);
   watch.urgency = urgency ?? watch.urgency;
   if (state === before) return;
@@ -202,6 +238,8 @@ const isFull = ({ started, input: { limits } }: Watch): boolean =>
   started >= limits.maxBatches || shouldContinueAsNew(limits.maxHistoryEvents);
 
 async function watchUntilFull(watch: Watch, move: MoveStatus): Promise<'FULL' | 'DELETED'> {
+  const hasNews = () => watch.woken || watch.misconfigured.length > 0;
+  const shouldLookAgain = () => waitsForHolders(watch) && !watch.lookingAgain;
   const canStart = () =>
     isWorking(watch) &&
     !watch.resting &&
@@ -209,13 +247,12 @@ async function watchUntilFull(watch: Watch, move: MoveStatus): Promise<'FULL' | 
     (watch.due > 0 || watch.unfinished.length > 0);
   for (;;) {
     if (isFull(watch)) return 'FULL';
-    if (watch.woken || watch.misconfigured.length > 0) await look(watch, move);
+    if (hasNews()) await look(watch, move);
     if (watch.state === 'DELETED') return 'DELETED';
     startBatches(watch);
+    if (shouldLookAgain()) void lookAgain(watch).catch(ignoreCancellation);
     showCounts(watch);
-    await condition(
-      () => watch.woken || watch.misconfigured.length > 0 || canStart() || isFull(watch),
-    );
+    await condition(() => hasNews() || canStart() || shouldLookAgain() || isFull(watch));
   }
 }
 

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createRandom, type Random } from '../../../src/domain/evaluation/random.js';
 import { docId } from '../../../src/domain/etl/fingerprints.js';
-import { signDelivery } from '../../../src/domain/etl/webhook-signature.js';
+import { signedHeaders } from '../../support/signed-delivery.js';
 import { serveCalls } from '../serve-calls.js';
 import {
   editDocument,
@@ -104,14 +104,11 @@ async function changeUpload({ key, content }: Change): Promise<void> {
 
 async function deliver(id: string, message: object): Promise<unknown> {
   const body = JSON.stringify(message);
-  const timestamp = String(Math.floor(Date.now() / 1000));
-  const key = Buffer.from(setup.hook.secret.replace(/^whsec_/, ''), 'base64');
-  const signature = signDelivery(key, { id, timestamp, body: Buffer.from(body) });
   return callApi(setup.baseUrl, undefined, {
     method: 'POST',
     path: setup.hook.path,
     body,
-    headers: { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature },
+    headers: signedHeaders(setup.hook.secret, { id, body }),
   });
 }
 
