@@ -1,8 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PlatformError } from '../../domain/errors.js';
-import { PrismaClient, type Prisma } from './generated/client.js';
+import { createSeats, type Send } from './prisma-seats.js';
+import type { Prisma } from './generated/client.js';
 
 /** A transaction under one tenant: what the functions of this adapter work on. */
 export type Tx = Prisma.TransactionClient;
@@ -54,7 +53,7 @@ const UNAVAILABLE = new Set([
   '53300',
 ]);
 const GONE =
-  /terminat|Query read timeout|timeout exceeded when trying to connect|Connection ended|server closed|Can't reach|not queryable|ECONNREFUSED|ECONNRESET|closed the connection|Unable to start a transaction/i;
+  /terminat|Query read timeout|timeout exceeded when trying to connect|Connection ended|server closed|Can't reach|not queryable|ECONNREFUSED|ECONNRESET|closed the connection/i;
 
 /**
  * Turns a lost connection into STORE_UNAVAILABLE; every other error passes unchanged. Told by what it says and not by its
@@ -69,11 +68,7 @@ function translated(error: unknown): unknown {
   const lost =
     UNAVAILABLE.has(named) ||
     (typeof code === 'string' &&
-      (UNAVAILABLE.has(code) ||
-        code === 'P1001' ||
-        code === 'P1017' ||
-        code === 'P2024' ||
-        code === 'P2028')) ||
+      (UNAVAILABLE.has(code) || code === 'P1001' || code === 'P1017' || code === 'P2024')) ||
     GONE.test(said);
   if (!lost) return error;
   return new PlatformError('STORE_UNAVAILABLE', 'The database does not answer.', {
@@ -130,56 +125,77 @@ interface OpenOptions {
 /** A statement over a whole batch may take longer than one of the hot path, and is bounded all the same. */
 const BATCH_FACTOR = 4;
 
+/** A transaction takes no longer, and neither does one statement: a link that swallows everything says nothing of its end. */
+const TRANSACTION_MS = 30_000;
+
 const isUnanswered = (error: unknown): error is Error =>
   (error as { message?: unknown }).message === 'Query read timeout';
 
-/** One transaction under a tenant over a plain connection, for statements that take a whole batch. */
-const createBatch =
-  (pool: pg.Pool, answerMs: number): Database['batch'] =>
-  async (tenant, work) => {
-    let client: pg.PoolClient | undefined;
-    let broken: Error | undefined;
-    // Between two statements nobody else hears that the connection is gone; unheard, it would end the process.
-    const onLost = (lost: Error) => {
-      broken = lost;
-    };
-    try {
-      const held = (client = await pool.connect());
-      held.on('error', onLost);
-      const query: Query = async (text, values = []) => {
-        const statement = { text, values, query_timeout: answerMs * BATCH_FACTOR };
-        try {
-          return (await held.query<SqlRow>(statement)).rows;
-        } catch (error) {
-          // Whatever is sent after it would wait behind it: the connection goes, and with it the transaction.
-          if (isUnanswered(error)) broken = error;
-          throw error;
-        }
-      };
-      await query('begin');
+/**
+ * One transaction under a tenant.
+ * @param answerMs how long the next statement may wait for its answer
+ */
+async function transact<T>(
+  pool: pg.Pool,
+  of: { tenant: string; answerMs: () => number },
+  work: (send: Send) => Promise<T>,
+): Promise<T> {
+  let client: pg.PoolClient | undefined;
+  let broken: Error | undefined;
+  // Between two statements nobody else hears that the connection is gone; unheard, it would end the process.
+  const onLost = (lost: Error) => {
+    broken = lost;
+  };
+  try {
+    const held = (client = await pool.connect());
+    held.on('error', onLost);
+    const send: Send = async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig) => {
+      const bounded = { ...statement, query_timeout: of.answerMs() };
       try {
-        await query(`select set_config('app.tenant', $1, true)`, [tenant]);
-        const result = await work(query);
-        await query('commit');
-        return result;
+        return await held.query<Row>(bounded);
       } catch (error) {
-        if (broken === undefined) {
-          await query('rollback').catch((lost: unknown) => {
-            broken = lost instanceof Error ? lost : new Error(String(lost));
-          });
-        }
+        // Whatever is sent after it would wait behind it: the connection goes, and with it the transaction.
+        if (isUnanswered(error)) broken = error;
         throw error;
       }
+    };
+    await send({ text: 'begin' });
+    try {
+      await send({ text: `select set_config('app.tenant', $1, true)`, values: [of.tenant] });
+      const result = await work(send);
+      await send({ text: 'commit' });
+      return result;
     } catch (error) {
-      throw translated(error);
-    } finally {
-      client?.off('error', onLost);
-      client?.release(broken);
+      if (broken === undefined) {
+        await send({ text: 'rollback' }).catch((lost: unknown) => {
+          broken = lost instanceof Error ? lost : new Error(String(lost));
+        });
+      }
+      throw error;
     }
-  };
+  } catch (error) {
+    throw translated(error);
+  } finally {
+    client?.off('error', onLost);
+    client?.release(broken);
+  }
+}
 
-/** A transaction takes no longer, and neither does one statement: a link that swallows everything says nothing of its end. */
-const TRANSACTION_MS = 30_000;
+const createBatch =
+  (pool: pg.Pool, answerMs: number): Database['batch'] =>
+  (tenant, work) =>
+    transact(pool, { tenant, answerMs: () => answerMs * BATCH_FACTOR }, (send) =>
+      work(async (text, values = []) => (await send<SqlRow>({ text, values })).rows),
+    );
+
+const createWithTenant = (pool: pg.Pool): Database['withTenant'] => {
+  const seats = createSeats();
+  return (tenant, work) => {
+    const endsAt = performance.now() + TRANSACTION_MS;
+    const answerMs = () => Math.max(1, endsAt - performance.now());
+    return transact(pool, { tenant, answerMs }, (send) => seats.use(send, work));
+  };
+};
 
 const createCall =
   (pool: pg.Pool, answerMs: number): Database['call'] =>
@@ -241,33 +257,6 @@ export function openDatabase(options: OpenOptions): Database {
   };
   const pool = openPool(config, options.observeWait);
   const prismaPool = openPool(config, options.observeWait);
-  const inTenant = new AsyncLocalStorage<string>();
-  const prisma = new PrismaClient({
-    adapter: new PrismaPg(prismaPool),
-  }).$extends({
-    query: {
-      $allOperations: ({ args, query }) => {
-        if (inTenant.getStore() === undefined) throw new Error('a query outside withTenant');
-        return query(args) as Promise<unknown>;
-      },
-    },
-  });
-
-  const withTenant = async <T>(tenant: string, work: (tx: Tx) => Promise<T>): Promise<T> => {
-    try {
-      return await inTenant.run(tenant, () =>
-        prisma.$transaction(
-          async (tx) => {
-            await tx.$queryRaw`select set_config('app.tenant', ${tenant}, true)`;
-            return await work(tx as unknown as Tx);
-          },
-          { timeout: TRANSACTION_MS, maxWait: patienceMs },
-        ),
-      );
-    } catch (error) {
-      throw translated(error);
-    }
-  };
   const call = createCall(pool, answerMs);
   const listen: Database['listen'] = async (channel, handlers, signal) => {
     let connectedOnce = false;
@@ -282,7 +271,7 @@ export function openDatabase(options: OpenOptions): Database {
     }
   };
   return {
-    withTenant,
+    withTenant: createWithTenant(prismaPool),
     call,
     batch: createBatch(pool, answerMs),
     listen,
@@ -290,7 +279,6 @@ export function openDatabase(options: OpenOptions): Database {
       (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),
     ping: async () => void (await call('select 1', [])),
     close: async () => {
-      await prisma.$disconnect();
       await Promise.all([pool.end(), prismaPool.end()]);
     },
   };

@@ -1,0 +1,80 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { PrismaClient, type Prisma } from './generated/client.js';
+
+/** Sends one statement over the connection of an open transaction. */
+export type Send = <Row extends pg.QueryResultRow>(
+  statement: pg.QueryConfig,
+) => Promise<pg.QueryResult<Row>>;
+
+/** What is under way in a transaction: nothing is sent before it begins or after it has ended. */
+interface Turn {
+  send: Send;
+}
+
+/** What Prisma's adapter takes for a pool: it has no connection of its own. */
+class Line extends pg.Pool {
+  constructor(send: Send) {
+    super();
+    this.query = send as pg.Pool['query'];
+  }
+}
+
+/** Statements of one operation that Prisma would put into a transaction are in one already: it neither begins nor ends it. */
+async function connectTo(line: Line) {
+  const adapter = await new PrismaPg(line).connect();
+  const inside = Object.assign(Object.create(adapter) as typeof adapter, {
+    options: { usePhantomQuery: true },
+    commit: () => Promise.resolve(),
+    rollback: () => Promise.resolve(),
+  });
+  return Object.assign(adapter, { startTransaction: () => Promise.resolve(inside) });
+}
+
+/** A Prisma client that speaks in the transaction of whoever has it. */
+function createSeat(turns: AsyncLocalStorage<Turn>) {
+  let taken: Turn | undefined;
+  const line = new Line((statement) => {
+    const turn = turns.getStore();
+    // What was not waited for may come when somebody else, of another tenant, has the seat.
+    if (turn === undefined || turn !== taken)
+      return Promise.reject(new Error('a query outside withTenant'));
+    return turn.send(statement);
+  });
+  const { provider, adapterName } = new PrismaPg(line);
+  const client = new PrismaClient({
+    adapter: { provider, adapterName, connect: () => connectTo(line) },
+  });
+  return {
+    use: async <T>(turn: Turn, work: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> => {
+      taken = turn;
+      try {
+        // Prisma's promises send their query when they are awaited: that has to be in here.
+        return await turns.run(turn, async () => await work(client));
+      } finally {
+        taken = undefined;
+      }
+    },
+  };
+}
+
+/**
+ * Prisma clients for transactions that others begin and end, one for each at once, and used again: a client that Prisma makes
+ * for an interactive transaction of its own costs more than its queries, and stays in memory until the next full collection
+ * (docs/benchmarks.md).
+ */
+export function createSeats() {
+  const turns = new AsyncLocalStorage<Turn>();
+  const free: ReturnType<typeof createSeat>[] = [];
+  return {
+    use: async <T>(send: Send, work: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> => {
+      const seat = free.pop() ?? createSeat(turns);
+      try {
+        return await seat.use({ send }, work);
+      } finally {
+        free.push(seat);
+      }
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { Tx } from '../../src/adapters/postgres/database.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+
+const tenantOf = async (tx: Tx): Promise<unknown> => {
+  const [row] = await tx.$queryRaw<
+    { tenant: string }[]
+  >`select current_setting('app.tenant') as tenant, pg_sleep(0.01)::text`;
+  return row?.tenant;
+};
+
+it('transactions at once have a client each, again and again, each under its own tenant', async () => {
+  const { worker } = database;
+  const tenants = Array.from({ length: 40 }, (_, at) => `tenant-${at % 7}`);
+  const seen = await Promise.all(
+    tenants.map((tenant) =>
+      worker.withTenant(tenant, async (tx) => [await tenantOf(tx), await tenantOf(tx)]),
+    ),
+  );
+  expect(seen).toEqual(tenants.map((tenant) => [tenant, tenant]));
+});
+
+it('a query that was not waited for goes nowhere once its transaction is over, whoever has its client then', async () => {
+  const { worker } = database;
+  const gate = Promise.withResolvers<void>();
+  const refusal = { message: expect.stringContaining('a query outside withTenant') as unknown };
+  let late: Promise<unknown> | undefined;
+  await worker.withTenant('one', (tx) => {
+    late = expect(gate.promise.then(() => tenantOf(tx))).rejects.toMatchObject(refusal);
+    return Promise.resolve();
+  });
+  await worker.withTenant('two', async (tx) => {
+    gate.resolve();
+    await late;
+    expect(await tenantOf(tx)).toBe('two');
+  });
+  const kept = await worker.withTenant('one', (tx) => Promise.resolve({ tx }));
+  await expect(tenantOf(kept.tx)).rejects.toMatchObject(refusal);
+});
+
+it('what Prisma sends as a transaction of its own is part of the one around it: kept or undone with it', async () => {
+  const { worker } = database;
+  // More values than one statement may have: Prisma begins a transaction for its two.
+  const data = Array.from({ length: 9_000 }, (_, seq) => ({
+    ...{ tenantId: 'chunks', runId: 'trn_1', seq },
+    line: 'a line',
+  }));
+  const lines = () => worker.withTenant('chunks', (tx) => tx.trainingLog.count());
+  await expect(
+    worker.withTenant('chunks', async (tx) => {
+      expect(await tx.trainingLog.createMany({ data })).toEqual({ count: data.length });
+      throw new Error('undone');
+    }),
+  ).rejects.toThrow('undone');
+  expect(await lines()).toBe(0);
+  await worker.withTenant('chunks', async (tx) => {
+    await tx.trainingLog.createMany({ data });
+    expect(await tx.trainingLog.count()).toBe(data.length);
+  });
+  expect(await lines()).toBe(data.length);
+});
