@@ -29,6 +29,20 @@ it('[F5] a connection that is lost between two statements of a batch fails the b
   expect(await worker.batch('default', (query) => query('select 1 as one'))).toEqual([{ one: 1 }]);
 });
 
+it('a transaction that a failed statement has ended is no success, though its work caught the error', async () => {
+  const { worker } = database;
+  const caught = worker.batch('default', async (query) => {
+    await query('select 1 / 0').catch(() => undefined);
+    return 'done';
+  });
+  await expect(caught).rejects.toThrow('work went on after a statement had failed');
+  const swallowed = worker.withTenant('default', async (tx) => {
+    await tx.$queryRaw`select 1 / 0`.catch(() => undefined);
+    return 'done';
+  });
+  await expect(swallowed).rejects.toThrow('work went on after a statement had failed');
+});
+
 it('[F3] a process that stands still in a transaction loses its session; whoever waits for its locks goes on', async () => {
   const { worker, api } = database;
   const lock = 'select pg_advisory_xact_lock(42)';
@@ -113,6 +127,10 @@ it.each([
     'a statement of a batch',
     (over: Database) => over.batch('default', (query) => query('select 1 as one')),
   ],
+  [
+    'a statement of Prisma',
+    (over: Database) => over.withTenant('default', (tx) => tx.$queryRaw`select 1 as one`),
+  ],
 ])(
   '[F9] a link that swallows everything fails %s on it in bounded time, and is left behind',
   async (_, askOf) => {
@@ -137,3 +155,25 @@ it.each([
     await link.close();
   },
 );
+
+it('a transaction of Prisma that takes too long is undone, and its connection is used no more', async () => {
+  const short = openDatabase({
+    ...{ url: database.urls.api, poolSize: 1, applicationName: 'anneal-test' },
+    answerMs: 300,
+  });
+  const pid = () =>
+    short.withTenant('default', (tx) => tx.$queryRaw<object[]>`select pg_backend_pid() as pid`);
+  const first = await pid();
+  const late = { code: 'STORE_UNAVAILABLE' };
+  const asleep = short.withTenant('default', (tx) => tx.$queryRaw`select pg_sleep(5)::text`);
+  await expect(asleep).rejects.toMatchObject(late);
+  const second = await pid();
+  expect(second).not.toEqual(first);
+  const away = short.withTenant('default', async (tx) => {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return tx.etlSource.count();
+  });
+  await expect(away).rejects.toMatchObject(late);
+  expect(await pid()).not.toEqual(second);
+  await short.close();
+});

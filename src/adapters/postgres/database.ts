@@ -116,7 +116,10 @@ interface OpenOptions {
   applicationName: string;
   /** How long a transaction waits for a free connection before STORE_UNAVAILABLE (5,000). */
   patienceMs?: number;
-  /** How long a statement of the hot path waits for its answer before STORE_UNAVAILABLE (30,000); of a batch four times that. */
+  /**
+   * How long a statement of the hot path waits for its answer, and a transaction of Prisma takes in all, before
+   * STORE_UNAVAILABLE (30,000); a statement of a batch waits four times that.
+   */
   answerMs?: number;
   /** Told how long each use of a pool waited for its connection, ms. */
   observeWait?: ((ms: number) => void) | undefined;
@@ -125,15 +128,15 @@ interface OpenOptions {
 /** A statement over a whole batch may take longer than one of the hot path, and is bounded all the same. */
 const BATCH_FACTOR = 4;
 
-/** A transaction takes no longer, and neither does one statement: a link that swallows everything says nothing of its end. */
-const TRANSACTION_MS = 30_000;
+/** A link that swallows everything says nothing of its end. */
+const ANSWER_MS = 30_000;
 
 const isUnanswered = (error: unknown): error is Error =>
   (error as { message?: unknown }).message === 'Query read timeout';
 
 /**
  * One transaction under a tenant.
- * @param answerMs how long the next statement may wait for its answer
+ * @param of.answerMs how long the next statement may wait for its answer; throws where there is no time left
  */
 async function transact<T>(
   pool: pg.Pool,
@@ -163,7 +166,9 @@ async function transact<T>(
     try {
       await send({ text: `select set_config('app.tenant', $1, true)`, values: [of.tenant] });
       const result = await work(send);
-      await send({ text: 'commit' });
+      const { command } = await send({ text: 'commit' });
+      // Postgres answers the commit of a transaction that an error has ended with a rollback, and no error.
+      if (command !== 'COMMIT') throw new Error('work went on after a statement had failed');
       return result;
     } catch (error) {
       if (broken === undefined) {
@@ -188,11 +193,15 @@ const createBatch =
       work(async (text, values = []) => (await send<SqlRow>({ text, values })).rows),
     );
 
-const createWithTenant = (pool: pg.Pool): Database['withTenant'] => {
+const createWithTenant = (pool: pg.Pool, wholeMs: number): Database['withTenant'] => {
   const seats = createSeats();
   return (tenant, work) => {
-    const endsAt = performance.now() + TRANSACTION_MS;
-    const answerMs = () => Math.max(1, endsAt - performance.now());
+    const endsAt = performance.now() + wholeMs;
+    const answerMs = (): number => {
+      const leftMs = endsAt - performance.now();
+      if (leftMs > 0) return leftMs;
+      throw new PlatformError('STORE_UNAVAILABLE', 'The transaction took too long.');
+    };
     return transact(pool, { tenant, answerMs }, (send) => seats.use(send, work));
   };
 };
@@ -247,7 +256,7 @@ function openPool(config: pg.PoolConfig, observeWait: OpenOptions['observeWait']
 
 /** Opens the database as one role. */
 export function openDatabase(options: OpenOptions): Database {
-  const { patienceMs = 5_000, answerMs = TRANSACTION_MS } = options;
+  const { patienceMs = 5_000, answerMs = ANSWER_MS } = options;
   const config = {
     connectionString: options.url,
     max: options.poolSize,
@@ -271,7 +280,7 @@ export function openDatabase(options: OpenOptions): Database {
     }
   };
   return {
-    withTenant: createWithTenant(prismaPool),
+    withTenant: createWithTenant(prismaPool, answerMs),
     call,
     batch: createBatch(pool, answerMs),
     listen,
