@@ -43,6 +43,31 @@ it('a query that was not waited for goes nowhere once its transaction is over, w
   await expect(tenantOf(kept.tx)).rejects.toMatchObject(refusal);
 });
 
+it('a lookup that was not waited for is not answered among those of another transaction', async () => {
+  const { worker } = database;
+  const gate = Promise.withResolvers<void>();
+  const refusal = { message: expect.stringContaining('a query outside withTenant') as unknown };
+  const lookup = (tx: Tx, tenantId: string) =>
+    tx.trainingLog.findUnique({
+      where: { tenantId_runId_seq: { tenantId, runId: 'trn_1', seq: 1 } },
+    });
+  for (const isFirst of [true, false]) {
+    const found: Promise<void>[] = [];
+    await worker.withTenant('one', (tx) => {
+      const late = () => expect(lookup(tx, 'one')).rejects.toMatchObject(refusal);
+      if (isFirst) found.push(gate.promise.then(late));
+      else found.push(gate.promise.then(() => undefined).then(late));
+      return Promise.resolve();
+    });
+    await worker.withTenant('two', async (tx) => {
+      gate.resolve();
+      await Promise.resolve();
+      expect(await lookup(tx, 'two')).toBeNull();
+      await Promise.all(found);
+    });
+  }
+});
+
 it('what Prisma sends as a transaction of its own is part of the one around it: kept or undone with it', async () => {
   const { worker } = database;
   // More values than one statement may have: Prisma begins a transaction for its two.

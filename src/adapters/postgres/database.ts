@@ -4,7 +4,7 @@ import { createSeats, type Send } from './prisma-seats.js';
 import type { Prisma } from './generated/client.js';
 
 /** A transaction under one tenant: what the functions of this adapter work on. */
-export type Tx = Prisma.TransactionClient;
+export type Tx = Omit<Prisma.TransactionClient, '$transaction'>;
 
 /** A row of a hand-written query, before it is mapped. */
 export type SqlRow = Record<string, unknown>;
@@ -68,7 +68,11 @@ function translated(error: unknown): unknown {
   const lost =
     UNAVAILABLE.has(named) ||
     (typeof code === 'string' &&
-      (UNAVAILABLE.has(code) || code === 'P1001' || code === 'P1017' || code === 'P2024')) ||
+      (UNAVAILABLE.has(code) ||
+        code === 'P1001' ||
+        code === 'P1008' ||
+        code === 'P1017' ||
+        code === 'P2024')) ||
     GONE.test(said);
   if (!lost) return error;
   return new PlatformError('STORE_UNAVAILABLE', 'The database does not answer.', {
@@ -131,20 +135,24 @@ const BATCH_FACTOR = 4;
 /** A link that swallows everything says nothing of its end. */
 const ANSWER_MS = 30_000;
 
-const isUnanswered = (error: unknown): error is Error =>
-  (error as { message?: unknown }).message === 'Query read timeout';
+/** What pg says of a statement that was not answered in time. Without a code, so that Prisma passes it on as it is. */
+const UNANSWERED = 'Query read timeout';
 
-/**
- * One transaction under a tenant.
- * @param of.answerMs how long the next statement may wait for its answer; throws where there is no time left
- */
+const isUnanswered = (error: unknown): error is Error =>
+  (error as { message?: unknown }).message === UNANSWERED;
+
+/** What is left of the time that a statement may take, ms; asked before each. */
+type LeftMs = () => number;
+
+/** One transaction under a tenant; `startClock` is called once it has its connection. */
 async function transact<T>(
   pool: pg.Pool,
-  of: { tenant: string; answerMs: () => number },
+  of: { tenant: string; patienceMs: number; startClock: () => LeftMs },
   work: (send: Send) => Promise<T>,
 ): Promise<T> {
   let client: pg.PoolClient | undefined;
   let broken: Error | undefined;
+  let isOver = false;
   // Between two statements nobody else hears that the connection is gone; unheard, it would end the process.
   const onLost = (lost: Error) => {
     broken = lost;
@@ -152,9 +160,16 @@ async function transact<T>(
   try {
     const held = (client = await pool.connect());
     held.on('error', onLost);
-    const send: Send = async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig) => {
-      const bounded = { ...statement, query_timeout: of.answerMs() };
+    const leftMs = of.startClock();
+    const sendWithin = async <Row extends pg.QueryResultRow>(
+      ms: number,
+      statement: pg.QueryConfig,
+    ) => {
+      if (isOver) throw new Error('a query outside withTenant');
+      if (broken !== undefined) throw broken;
       try {
+        if (ms <= 0) throw new Error(UNANSWERED);
+        const bounded = { ...statement, query_timeout: ms };
         return await held.query<Row>(bounded);
       } catch (error) {
         // Whatever is sent after it would wait behind it: the connection goes, and with it the transaction.
@@ -162,17 +177,20 @@ async function transact<T>(
         throw error;
       }
     };
-    await send({ text: 'begin' });
+    const send: Send = (statement) => sendWithin(leftMs(), statement);
+    await sendWithin(Math.min(leftMs(), of.patienceMs), { text: 'begin' });
     try {
       await send({ text: `select set_config('app.tenant', $1, true)`, values: [of.tenant] });
       const result = await work(send);
-      const { command } = await send({ text: 'commit' });
+      // With little time left it could be carried out and not be answered: it gets its own, or is not sent.
+      const commitMs = leftMs() > 0 ? Math.max(leftMs(), of.patienceMs) : 0;
+      const { command } = await sendWithin(commitMs, { text: 'commit' });
       // Postgres answers the commit of a transaction that an error has ended with a rollback, and no error.
       if (command !== 'COMMIT') throw new Error('work went on after a statement had failed');
       return result;
     } catch (error) {
       if (broken === undefined) {
-        await send({ text: 'rollback' }).catch((lost: unknown) => {
+        await sendWithin(of.patienceMs, { text: 'rollback' }).catch((lost: unknown) => {
           broken = lost instanceof Error ? lost : new Error(String(lost));
         });
       }
@@ -181,29 +199,35 @@ async function transact<T>(
   } catch (error) {
     throw translated(error);
   } finally {
+    isOver = true;
     client?.off('error', onLost);
     client?.release(broken);
   }
 }
 
+/** How long whoever uses a pool waits. */
+type Waits = Required<Pick<OpenOptions, 'patienceMs' | 'answerMs'>>;
+
 const createBatch =
-  (pool: pg.Pool, answerMs: number): Database['batch'] =>
-  (tenant, work) =>
-    transact(pool, { tenant, answerMs: () => answerMs * BATCH_FACTOR }, (send) =>
+  (pool: pg.Pool, { patienceMs, answerMs }: Waits): Database['batch'] =>
+  (tenant, work) => {
+    const startClock = () => () => answerMs * BATCH_FACTOR;
+    return transact(pool, { tenant, patienceMs, startClock }, (send) =>
       work(async (text, values = []) => (await send<SqlRow>({ text, values })).rows),
     );
-
-const createWithTenant = (pool: pg.Pool, wholeMs: number): Database['withTenant'] => {
-  const seats = createSeats();
-  return (tenant, work) => {
-    const endsAt = performance.now() + wholeMs;
-    const answerMs = (): number => {
-      const leftMs = endsAt - performance.now();
-      if (leftMs > 0) return leftMs;
-      throw new PlatformError('STORE_UNAVAILABLE', 'The transaction took too long.');
-    };
-    return transact(pool, { tenant, answerMs }, (send) => seats.use(send, work));
   };
+
+const createWithTenant = (
+  pool: pg.Pool,
+  { patienceMs, answerMs }: Waits,
+): Database['withTenant'] => {
+  const seats = createSeats();
+  const startClock = (): LeftMs => {
+    const endsAt = performance.now() + answerMs;
+    return () => endsAt - performance.now();
+  };
+  return (tenant, work) =>
+    transact(pool, { tenant, patienceMs, startClock }, (send) => seats.use(send, work));
 };
 
 const createCall =
@@ -280,9 +304,9 @@ export function openDatabase(options: OpenOptions): Database {
     }
   };
   return {
-    withTenant: createWithTenant(prismaPool, answerMs),
+    withTenant: createWithTenant(prismaPool, { patienceMs, answerMs }),
     call,
-    batch: createBatch(pool, answerMs),
+    batch: createBatch(pool, { patienceMs, answerMs }),
     listen,
     tenants: async () =>
       (await call('select access_tenant_list() as tenant', [])).map((row) => String(row.tenant)),

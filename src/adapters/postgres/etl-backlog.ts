@@ -1,5 +1,5 @@
 import type { ChangePriority, Ledger } from '../../domain/etl/ledger.js';
-import type { LedgerParts } from './etl-rows.js';
+import { bounded, type LedgerParts } from './etl-rows.js';
 
 /** Changes that are counted, at most: nobody starts more batches than that at once. */
 const COUNTED = 100_000;
@@ -13,14 +13,14 @@ const due = `
       order by priority, seq limit 1) as urgency
   from (select count(*) filter (where lapsed)::int as lapsed, count(*) filter (where not lapsed)::int as held,
       coalesce(array_agg(distinct e.batch_id) filter (where not lapsed), '{}') as holders
-    from etl_change_event e left join etl_document d on d.tenant_id = $1 and d.doc_id = e.doc_id
+    from etl_change_event e left join etl_document d on d.tenant_id = $1 and d.doc_id = e.doc_id and d.claim_batch is not null
       cross join lateral (select coalesce(d.claim_batch = e.batch_id and d.claim_until < now(), false) as lapsed) l
     where e.tenant_id = $1 and e.source_id = $2 and e.state = 'CLAIMED') claims,
     (select count(*)::int from (select from etl_change_event
       where tenant_id = $1 and source_id = $2 and state = 'PENDING' limit ${COUNTED}) w) waiting,
     (select count(*)::int from etl_document d join etl_change_event e
       on e.tenant_id = $1 and e.doc_id = d.doc_id and e.source_id = $2 and e.state = 'PENDING'
-      where d.tenant_id = $1 and d.claim_batch is not null and d.claim_until >= now()) behind`;
+      where d.tenant_id = $1 and d.source_id = $2 and d.claim_batch is not null and d.claim_until >= now()) behind`;
 
 /** What a source still has to apply. */
 export const createEtlBacklog = ({ db }: Pick<LedgerParts, 'db'>): Pick<Ledger, 'backlog'> => ({
@@ -32,7 +32,7 @@ export const createEtlBacklog = ({ db }: Pick<LedgerParts, 'db'>): Pick<Ledger, 
         `update etl_source set wake_pending = false where tenant_id = $1 and source_id = $2 and wake_pending`,
         [tenant, sourceId],
       );
-      const [row] = await query(due, [tenant, sourceId]);
+      const [row] = await bounded(query, due, [tenant, sourceId]);
       return {
         pending: Number(row?.pending ?? 0),
         held: Number(row?.held ?? 0),

@@ -16,6 +16,7 @@ import {
   addCounts,
   etlWorkflowId,
   noCounts,
+  type BatchCounts,
   type IngestBatchInput,
   type IngestBatchResult,
   type WatchResume,
@@ -31,7 +32,7 @@ import { trackStatus, type MoveStatus } from '../events/track-status.js';
 import { ingestBatch } from './ingest-batch.js';
 import { changesRecordedSignal } from './messages.js';
 import { newBatchId } from './new-batch-id.js';
-import { heldPauseOf, nextWindow, orphansAmong, restOf } from './watch-window.js';
+import { adoptOrphans, heldPauseOf, nextWindow, restOf } from './watch-window.js';
 
 const { readWatch, pauseSource } =
   proxyActivities<ReturnType<typeof createEtlActivities>>(bookkeeping);
@@ -52,6 +53,8 @@ interface Watch extends WatchResume {
   held: number;
   /** How often in a row nothing but such changes was found. */
   heldLooks: number;
+  /** How often batches of nobody were run again. */
+  adopted: Map<string, number>;
   /** A timer runs until the next look at them. */
   lookingAgain: boolean;
   /** Of the most urgent change that waits, as far as it was told. */
@@ -77,6 +80,7 @@ const openWatch = (input: WatchSourceInput): Watch => ({
   waiting: 0,
   held: 0,
   heldLooks: 0,
+  adopted: new Map(),
   lookingAgain: false,
   urgency: 3,
   running: new Set(),
@@ -121,6 +125,9 @@ async function lookAgain(watch: Watch): Promise<void> {
   watch.woken = true;
 }
 
+const settledOf = ({ indexed, unchanged, deleted, quarantined }: BatchCounts): number =>
+  indexed + unchanged + deleted + quarantined;
+
 /** What the end of a batch changes. */
 function noteEnd(watch: Watch, result: IngestBatchResult): void {
   const { batchId, state, counts, waiting, held = 0, code } = result;
@@ -128,7 +135,7 @@ function noteEnd(watch: Watch, result: IngestBatchResult): void {
   if (state === 'DONE') {
     watch.waiting = waiting;
     watch.held = held;
-    if (counts.claimed > 0) watch.heldLooks = 0;
+    if (settledOf(counts) > 0) watch.heldLooks = 0;
     watch.due = batchesIn(waiting, watch.input);
     watch.urgency = result.urgency ?? watch.urgency;
   } else {
@@ -208,7 +215,7 @@ async function look(watch: Watch, move: MoveStatus): Promise<void> {
   const own = [...watch.running, ...watch.unfinished];
   const { state, pending, held = 0, holders = [], urgency } = await readWatch({ tenant, sourceId });
   own.push(...watch.running, ...watch.unfinished);
-  watch.unfinished.push(...orphansAmong(holders, own));
+  watch.unfinished.push(...adoptOrphans(holders, own, watch.adopted));
   watch.state = state;
   watch.waiting = pending;
   watch.held = held;

@@ -18,9 +18,22 @@ export const restOf = ({ troubles }: Window, limits: WatchLimits): number =>
 export const heldPauseOf = (looks: number): number =>
   Math.min(30 * SECOND_MS, SECOND_MS * 2 ** Math.min(5, looks));
 
+/** A batch that lets nothing go however often it is run is left until its claims lapse, which are counted then. */
+const ADOPTIONS = 5;
+
 /**
  * Batches that hold documents and that nobody runs: a worker that stood still claimed for a batch which had ended without it,
  * or the watcher before was stopped. Only they can finish what they hold, so they are run again.
+ * @param adopted how often each was taken before; counted up here
  */
-export const orphansAmong = (holders: readonly string[], own: readonly string[]): string[] =>
-  holders.filter((batchId) => !own.includes(batchId));
+export function adoptOrphans(
+  holders: readonly string[],
+  own: readonly string[],
+  adopted: Map<string, number>,
+): string[] {
+  const orphans = holders.filter(
+    (batchId) => !own.includes(batchId) && (adopted.get(batchId) ?? 0) < ADOPTIONS,
+  );
+  for (const batchId of orphans) adopted.set(batchId, (adopted.get(batchId) ?? 0) + 1);
+  return orphans;
+}
