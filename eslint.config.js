@@ -2,7 +2,13 @@
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 const say = (selector, message) => ({ selector, message }),
-  noDefault = say('ExportDefaultDeclaration', 'Named exports only.');
+  noDefault = say('ExportDefaultDeclaration', 'Named exports only.'),
+  // Such an object has a hidden class of its own. V8 makes it in the old generation, and it keeps what it came with until a
+  // full collection: one in each request was most of what the API collected.
+  noGetter = say(
+    'Property[kind=/^[gs]et$/]',
+    'No accessors in object literals: use a method, or a class.',
+  );
 const messages = say(
   'CallExpression[callee.name=/^define(Signal|Update|Query)$/]',
   'Messages are defined in messages.ts.',
@@ -74,6 +80,10 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.ts'],
+    rules: source(),
+  },
+  {
+    files: ['src/**/*.ts'],
     ignores: ['src/adapters/egress/**', 'src/main/**'],
     rules: imports(['undici', 'node:http', 'node:https'], 'Outbound calls go through the egress.'),
   },
@@ -101,12 +111,12 @@ export default defineConfig(
     },
   },
   { files: ['src/domain/digest.ts'], rules: { 'no-restricted-imports': 'off' } },
-  { files: ['src/domain/**/*.ts'], rules: syntax(...pure, ...state) },
+  { files: ['src/domain/**/*.ts'], rules: source(...pure, ...state) },
   {
     files: ['src/workflows/**/*.ts'],
-    rules: { 'max-lines': lines(250), ...syntax(failure, messages, ...state) },
+    rules: { 'max-lines': lines(250), ...source(failure, messages, ...state) },
   },
-  { files: ['src/workflows/*/messages.ts'], rules: syntax(...state) },
+  { files: ['src/workflows/*/messages.ts'], rules: source(...state) },
   {
     files: ['src/{cli,main}/**/*.ts', 'test/support/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-console': 'off' },

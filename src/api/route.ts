@@ -22,8 +22,8 @@ export interface RouteRequest<P, Q, B> {
   ifMatchEpoch: number | undefined;
   /** Milliseconds of `Prefer: wait=n`; 0 where the caller does not wait. */
   waitMs: number;
-  /** Aborts when the caller is gone or the process stops. */
-  signal: AbortSignal;
+  /** Aborts when the caller is gone or the process stops. Made when it is first asked for. */
+  signal: () => AbortSignal;
   /** The raw request, for routes that stream their body. */
   raw: Request;
 }

@@ -165,7 +165,6 @@ async function answer(
     signedBytes: who.signed?.bytes,
     arrived: () => beginWork(permit),
   });
-  const signal = whileWanted(response, deps.stopping);
   const routeRequest: RouteRequest<unknown, unknown, unknown> = {
     principal: who.principal,
     requestId: who.requestId,
@@ -176,9 +175,7 @@ async function answer(
     callerFor: (content) => callerOf(request, context, content),
     ifMatchEpoch: epochOf(request.get('if-match')),
     waitMs: waitMsOf(request.get('prefer')),
-    get signal() {
-      return signal();
-    },
+    signal: whileWanted(response, deps.stopping),
     raw: request,
   };
   let reply: Reply<unknown> = await spec.handle(routeRequest);

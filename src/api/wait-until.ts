@@ -8,7 +8,7 @@ const POLL_MS = 100;
 interface Waiting {
   principal: Principal;
   waitMs: number;
-  signal: AbortSignal;
+  signal: () => AbortSignal;
 }
 
 /**
@@ -22,9 +22,11 @@ export const waitUntil = <W extends z.ZodType>(of: {
 }) => ({
   schema: of.schema,
   read: async (
-    { principal, waitMs, signal }: Waiting,
+    request: Waiting,
     { id }: { id: string },
   ): Promise<Reply<z.infer<W>> | undefined> => {
+    const { principal, waitMs } = request;
+    const signal = request.signal();
     const deadline = performance.now() + waitMs;
     while (performance.now() < deadline && !signal.aborted) {
       const value = await of.read(principal, id);

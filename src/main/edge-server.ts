@@ -94,7 +94,14 @@ function answerUnreadable(
   { newRequestId, onUnreadable }: Pick<EdgeLimits, 'newRequestId' | 'onUnreadable'>,
 ): void {
   const latest = new WeakMap<Socket, ServerResponse>();
-  server.on('request', (request, response) => void latest.set(request.socket, response));
+  server.on('request', (request, response) => {
+    const { socket } = request;
+    latest.set(socket, response);
+    // An answered request that its open connection held would live until the next one, and die old: that costs full collections.
+    response.once('close', () => {
+      if (request.complete && latest.get(socket) === response) latest.delete(socket);
+    });
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket;
     if (error.code === 'ECONNRESET' || !socket.writable || !isFree(latest.get(socket))) {

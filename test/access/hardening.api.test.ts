@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { queryObjects } from 'node:v8';
 import { z } from 'zod';
 import { route, type Reply } from '../../src/api/route.js';
 import { receiveUpload } from '../../src/api/receive-upload.js';
@@ -56,7 +59,7 @@ const upload = route({
   response: { status: 200, schema: z.object({ bytes: z.int() }), description: 'The count.' },
   problems: [],
   handle: async ({ raw, signal }) => {
-    const limits = { limitBytes: 1_000, deadlineMs: 300, signal };
+    const limits = { limitBytes: 1_000, deadlineMs: 300, signal: signal() };
     const bytes = await receiveUpload(raw, {
       ...limits,
       onFile: async (_options, file) => {
@@ -348,6 +351,23 @@ describe('every answer', () => {
     await own.stop();
     expect(answer.text).toBe('');
   });
+});
+
+test('an open connection does not hold the request that it had answered', async () => {
+  const held = () => queryObjects(ServerResponse, { format: 'count' });
+  const before = held();
+  const answered = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const socket = connect(edge.port, '127.0.0.1').on('error', () => undefined);
+      socket.write(headOf(['Host: localhost'], '/v1/things/a', 'GET'));
+      await once(socket, 'data');
+      return socket;
+    }),
+  );
+  const after = held();
+  expect(answered.filter(({ readyState }) => readyState === 'open')).toHaveLength(8);
+  expect(after - before).toBeLessThan(4);
+  await Promise.all(answered.map((socket) => once(socket.destroy(), 'close')));
 });
 
 describe('a slow client', () => {

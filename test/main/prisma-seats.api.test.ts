@@ -68,6 +68,25 @@ it('a lookup that was not waited for is not answered among those of another tran
   }
 });
 
+it('a query is sent when it is first awaited, once, and has no accessor that would keep it in memory', async () => {
+  const { worker } = database;
+  const data = { tenantId: 'lazy', runId: 'trn_1', seq: 1, line: 'a line' };
+  await worker
+    .withTenant('lazy', async (tx) => {
+      const never = tx.trainingLog.create({ data });
+      const row = tx.trainingLog.create({ data: { ...data, seq: 2 } });
+      for (const query of [never, row, tx.$queryRaw`select 1`]) {
+        const properties = Object.values(Object.getOwnPropertyDescriptors(query));
+        expect(properties.filter(({ get }) => get !== undefined)).toEqual([]);
+      }
+      expect(await row).toEqual(await row);
+      expect(await row.finally(() => undefined)).toMatchObject({ seq: 2 });
+      expect(await tx.trainingLog.count()).toBe(1);
+      await expect(tx.$queryRaw`select nothing`.catch(() => 'failed')).resolves.toBe('failed');
+    })
+    .catch(() => undefined);
+});
+
 it('what Prisma sends as a transaction of its own is part of the one around it: kept or undone with it', async () => {
   const { worker } = database;
   // More values than one statement may have: Prisma begins a transaction for its two.

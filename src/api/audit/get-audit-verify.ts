@@ -20,6 +20,6 @@ export const getAuditVerify = (deps: AuditRouteDeps) =>
     example: {},
     handle: async ({ principal, query, signal }) => ({
       status: 200,
-      body: await deps.verify(chainOf(principal, query.chain), signal),
+      body: await deps.verify(chainOf(principal, query.chain), signal()),
     }),
   });

@@ -61,7 +61,7 @@ async function receive(
   return receiveUpload(request.raw, {
     limitBytes: deps.uploadBytes,
     deadlineMs: deps.uploadDeadlineMs,
-    signal: request.signal,
+    signal: request.signal(),
     onFile: async (text, body) => {
       const options = parseUploadOptions(publicationOptionsSchema, text);
       const asked = { dataset: request.params.name, options };

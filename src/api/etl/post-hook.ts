@@ -42,7 +42,7 @@ export const postHook = (deps: EtlRouteDeps) =>
       body: { key: 'faq/rotate.md', content: '# Rotating a key', mediaType: 'text/markdown' },
     },
     handle: async (request) => {
-      const { params, body, caller, raw, signal } = request;
+      const { params, body, caller, raw } = request;
       const { tenant } = request.principal;
       const source = await deps.findSource(tenant, params.sourceId);
       if (source?.state === 'PAUSED')
@@ -50,6 +50,7 @@ export const postHook = (deps: EtlRouteDeps) =>
       const delivery = raw.get('webhook-id') ?? '';
       const scope = uploadScope(request.requestId);
       try {
+        const signal = request.signal();
         const change = await receiveDelivery(deps, body, { tenant, delivery, scope, signal });
         return await deps.submitChanges(caller, params.sourceId, [change]);
       } finally {

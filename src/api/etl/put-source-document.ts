@@ -54,7 +54,7 @@ async function receive(
   return receiveUpload(request.raw, {
     limitBytes: MAX_DOCUMENT_BYTES,
     deadlineMs: deps.uploadDeadlineMs,
-    signal: request.signal,
+    signal: request.signal(),
     onFile: async (text, body, part) => {
       const options = parseUploadOptions(pushDocumentSchema, text);
       const mediaType = typeOf(options, part);

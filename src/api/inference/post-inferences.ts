@@ -74,9 +74,10 @@ export const postInferences = (deps: InferenceRouteDeps) =>
     wait: {
       schema: inferenceResultSchema,
       read: async (request, { id }) => {
-        const { tenant } = request.principal;
+        const { waitMs, principal } = request;
+        const { tenant } = principal;
         const of = { tenant, inferenceId: id, known: false };
-        const settled = await deps.waitFor(of, request);
+        const settled = await deps.waitFor(of, { waitMs, signal: request.signal() });
         return settled && settledReply(deps, tenant, settled);
       },
     },

@@ -41,7 +41,7 @@ export const postCollectionQuery = (deps: PostCollectionQueryDeps) =>
       body: await deps.query(askingOf(principal), {
         collectionId: params.id,
         query: body,
-        signal,
+        signal: signal(),
       }),
     }),
   });
