@@ -37,7 +37,8 @@ const state = [
   ),
 );
 const lines = (max) => ['error', { max, skipBlankLines: true, skipComments: true }],
-  syntax = (...s) => ({ 'no-restricted-syntax': ['error', noDefault, ...s] });
+  syntax = (...s) => ({ 'no-restricted-syntax': ['error', noDefault, ...s] }),
+  source = (...s) => syntax(noGetter, ...s);
 const property = (object, name, message) => ({ object, property: name, message }),
   imports = (names, message) => ({
     '@typescript-eslint/no-restricted-imports': [
@@ -78,10 +79,7 @@ export default defineConfig(
       ],
     },
   },
-  {
-    files: ['src/**/*.ts'],
-    rules: source(),
-  },
+  { files: ['src/**/*.ts'], rules: source() },
   {
     files: ['src/**/*.ts'],
     ignores: ['src/adapters/egress/**', 'src/main/**'],
