@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { PlatformError } from '../../domain/errors.js';
-import { createSeats, type Send } from './prisma-seats.js';
+import { createPrismaInside, type Send } from './prisma-inside.js';
 import type { Prisma } from './generated/client.js';
 
 /** A transaction under one tenant: what the functions of this adapter work on. */
@@ -165,7 +165,6 @@ async function transact<T>(
       ms: number,
       statement: pg.QueryConfig,
     ) => {
-      if (isOver) throw new Error('a query outside withTenant');
       if (broken !== undefined) throw broken;
       try {
         if (ms <= 0) throw new Error(UNANSWERED);
@@ -177,11 +176,16 @@ async function transact<T>(
         throw error;
       }
     };
-    const send: Send = (statement) => sendWithin(leftMs(), statement);
+    const send: Send = (statement) =>
+      isOver
+        ? Promise.reject(new Error('a query outside withTenant'))
+        : sendWithin(leftMs(), statement);
     await sendWithin(Math.min(leftMs(), of.patienceMs), { text: 'begin' });
     try {
       await send({ text: `select set_config('app.tenant', $1, true)`, values: [of.tenant] });
-      const result = await work(send);
+      const result = await work(send).finally(() => {
+        isOver = true;
+      });
       // With little time left it could be carried out and not be answered: it gets its own, or is not sent.
       const commitMs = leftMs() > 0 ? Math.max(leftMs(), of.patienceMs) : 0;
       const { command } = await sendWithin(commitMs, { text: 'commit' });
@@ -199,7 +203,6 @@ async function transact<T>(
   } catch (error) {
     throw translated(error);
   } finally {
-    isOver = true;
     client?.off('error', onLost);
     client?.release(broken);
   }
@@ -221,13 +224,13 @@ const createWithTenant = (
   pool: pg.Pool,
   { patienceMs, answerMs }: Waits,
 ): Database['withTenant'] => {
-  const seats = createSeats();
+  const prisma = createPrismaInside();
   const startClock = (): LeftMs => {
     const endsAt = performance.now() + answerMs;
     return () => endsAt - performance.now();
   };
   return (tenant, work) =>
-    transact(pool, { tenant, patienceMs, startClock }, (send) => seats.use(send, work));
+    transact(pool, { tenant, patienceMs, startClock }, (send) => prisma.use(send, work));
 };
 
 const createCall =

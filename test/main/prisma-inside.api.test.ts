@@ -14,7 +14,7 @@ const tenantOf = async (tx: Tx): Promise<unknown> => {
   return row?.tenant;
 };
 
-it('transactions at once have a client each, again and again, each under its own tenant', async () => {
+it('transactions at once are each under their own tenant', async () => {
   const { worker } = database;
   const tenants = Array.from({ length: 40 }, (_, at) => `tenant-${at % 7}`);
   const seen = await Promise.all(
@@ -71,20 +71,43 @@ it('a lookup that was not waited for is not answered among those of another tran
 it('a query is sent when it is first awaited, once, and has no accessor that would keep it in memory', async () => {
   const { worker } = database;
   const data = { tenantId: 'lazy', runId: 'trn_1', seq: 1, line: 'a line' };
-  await worker
-    .withTenant('lazy', async (tx) => {
-      const never = tx.trainingLog.create({ data });
-      const row = tx.trainingLog.create({ data: { ...data, seq: 2 } });
-      for (const query of [never, row, tx.$queryRaw`select 1`]) {
-        const properties = Object.values(Object.getOwnPropertyDescriptors(query));
-        expect(properties.filter(({ get }) => get !== undefined)).toEqual([]);
-      }
-      expect(await row).toEqual(await row);
-      expect(await row.finally(() => undefined)).toMatchObject({ seq: 2 });
-      expect(await tx.trainingLog.count()).toBe(1);
-      await expect(tx.$queryRaw`select nothing`.catch(() => 'failed')).resolves.toBe('failed');
-    })
-    .catch(() => undefined);
+  await worker.withTenant('lazy', async (tx) => {
+    const never = tx.trainingLog.create({ data });
+    const row = tx.trainingLog.create({ data: { ...data, seq: 2 } });
+    for (const query of [never, row, tx.$queryRaw`select 1`]) {
+      const properties = Object.values(Object.getOwnPropertyDescriptors(query));
+      expect(properties.filter(({ get }) => get !== undefined)).toEqual([]);
+    }
+    expect(await row).toEqual(await row);
+    expect(await row.finally(() => undefined)).toMatchObject({ seq: 2 });
+    expect(await tx.trainingLog.count()).toBe(1);
+  });
+  const failing = worker.withTenant('lazy', (tx) => tx.$queryRaw`select nothing`.catch(() => 0));
+  await expect(failing).rejects.toThrow('work went on after a statement had failed');
+});
+
+it('lookups of one turn of the event loop are each answered in their own transaction', async () => {
+  const { worker } = database;
+  const tenants = ['lookup-1', 'lookup-2', 'lookup-3'];
+  const of = (tenantId: string) => ({ tenantId, runId: 'trn_1', seq: 1 });
+  for (const tenant of tenants)
+    await worker.withTenant(tenant, (tx) =>
+      tx.trainingLog.create({ data: { ...of(tenant), line: tenant } }),
+    );
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  const lookUp = async (tx: Tx) => {
+    if ((begun += 1) === tenants.length) gate.resolve();
+    await gate.promise;
+    return Promise.all(
+      tenants.map((tenant) =>
+        tx.trainingLog.findUnique({ where: { tenantId_runId_seq: of(tenant) } }),
+      ),
+    );
+  };
+  const found = await Promise.all(tenants.map((tenant) => worker.withTenant(tenant, lookUp)));
+  const lines = found.map((rows) => rows.flatMap((row) => row?.line ?? []));
+  expect(lines).toEqual(tenants.map((tenant) => [tenant]));
 });
 
 it('what Prisma sends as a transaction of its own is part of the one around it: kept or undone with it', async () => {

@@ -3,15 +3,10 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient, type Prisma } from './generated/client.js';
 
-/** Sends one statement over the connection of an open transaction. */
+/** Sends one statement over the connection of an open transaction; refuses once that is over. */
 export type Send = <Row extends pg.QueryResultRow>(
   statement: pg.QueryConfig,
 ) => Promise<pg.QueryResult<Row>>;
-
-/** What is under way in a transaction: nothing is sent before it begins or after it has ended. */
-interface Turn {
-  send: Send;
-}
 
 /** What Prisma's adapter takes for a pool: it has no connection of its own. */
 class Line extends pg.Pool {
@@ -33,9 +28,8 @@ async function connectTo(line: Line) {
 }
 
 /**
- * Prisma sends lookups of one turn of the event loop as one query, in the context of the first: one that was not waited for
- * would join those of whoever has the seat by then, and be refused or answered with them. There is no option for it; the tests
- * of this file fail where a later Prisma keeps it elsewhere.
+ * Prisma sends lookups of one turn of the event loop as one query, in the context of the first: those of two transactions would
+ * be one. There is no option for it; the tests of this file fail where a later Prisma keeps it elsewhere.
  */
 function asksOneByOne(client: PrismaClient): void {
   const { _requestHandler: handler } = client as unknown as {
@@ -65,15 +59,17 @@ function asksLazily(client: PrismaClient): void {
   Object.assign(client, { _createPrismaPromise: sendLazily });
 }
 
-/** A Prisma client that speaks in the transaction of whoever has it. */
-function createSeat(turns: AsyncLocalStorage<Turn>) {
-  let taken: Turn | undefined;
+/**
+ * A Prisma client for transactions that others begin and end: a statement goes over the connection of the transaction in whose
+ * async context its query was awaited. A client that Prisma makes for an interactive transaction of its own costs more than its
+ * queries (docs/decisions/2026-11-22-prisma-in-our-transactions.md); this one is there for all of them.
+ */
+export function createPrismaInside() {
+  const open = new AsyncLocalStorage<Send>();
   const line = new Line((statement) => {
-    const turn = turns.getStore();
-    // What was not waited for may come when somebody else, of another tenant, has the seat.
-    if (turn === undefined || turn !== taken)
-      return Promise.reject(new Error('a query outside withTenant'));
-    return turn.send(statement);
+    const send = open.getStore();
+    if (send === undefined) return Promise.reject(new Error('a query outside withTenant'));
+    return send(statement);
   });
   const { provider, adapterName } = new PrismaPg(line);
   const client = new PrismaClient({
@@ -82,34 +78,8 @@ function createSeat(turns: AsyncLocalStorage<Turn>) {
   asksOneByOne(client);
   asksLazily(client);
   return {
-    use: async <T>(turn: Turn, work: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> => {
-      taken = turn;
-      try {
-        // Prisma's promises send their query when they are awaited: that has to be in here.
-        return await turns.run(turn, async () => await work(client));
-      } finally {
-        taken = undefined;
-      }
-    },
-  };
-}
-
-/**
- * Prisma clients for transactions that others begin and end, one for each at once, and used again: a client that Prisma makes
- * for an interactive transaction of its own costs more than its queries, and stays in memory until the next full collection
- * (docs/benchmarks.md).
- */
-export function createSeats() {
-  const turns = new AsyncLocalStorage<Turn>();
-  const free: ReturnType<typeof createSeat>[] = [];
-  return {
-    use: async <T>(send: Send, work: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> => {
-      const seat = free.pop() ?? createSeat(turns);
-      try {
-        return await seat.use({ send }, work);
-      } finally {
-        free.push(seat);
-      }
-    },
+    // Prisma's promises send their query when they are awaited: that has to be in here.
+    use: <T>(send: Send, work: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> =>
+      open.run(send, async () => await work(client)),
   };
 }
