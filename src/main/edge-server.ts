@@ -1,6 +1,7 @@
 import {
   createServer,
   STATUS_CODES,
+  type IncomingMessage,
   type RequestListener,
   type Server,
   type ServerResponse,
@@ -70,9 +71,9 @@ function limitLeftovers(server: Server, lingerMs: number): void {
   server.on('request', (request, response) => {
     response.once('finish', () => {
       if (request.complete) return;
-      setTimeout(() => {
-        if (!request.complete) request.socket.destroy();
-      }, lingerMs).unref();
+      const timer = setTimeout(() => request.socket.destroy(), lingerMs).unref();
+      // Of most the rest is there at once: a flood of refusals would stay in memory for as long as this waits.
+      request.once('close', () => clearTimeout(timer));
     });
   });
 }
@@ -83,6 +84,17 @@ const unreadable = new Map<string | undefined, readonly [ErrorCode, string]>([
   ['HPE_HEADER_OVERFLOW', ['HEADERS_TOO_LARGE', 'The head of the request is too large.']],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', ['PAYLOAD_TOO_LARGE', 'The chunk extensions are too large.']],
 ]);
+
+/** Calls back when a request has been read, or thrown away, to its end and its answer has gone. */
+function onceOver(request: IncomingMessage, response: ServerResponse, over: () => void): void {
+  let open = 2;
+  const close = () => {
+    open -= 1;
+    if (open === 0) over();
+  };
+  request.once('close', close);
+  response.once('close', close);
+}
 
 /** True where the next bytes on a connection are the answer to what could not be read, and to nothing else. */
 const isFree = (latest: ServerResponse | undefined): boolean =>
@@ -97,9 +109,9 @@ function answerUnreadable(
   server.on('request', (request, response) => {
     const { socket } = request;
     latest.set(socket, response);
-    // An answered request that its open connection held would live until the next one, and die old: that costs full collections.
-    response.once('close', () => {
-      if (request.complete && latest.get(socket) === response) latest.delete(socket);
+    // What its open connection held until the next request would die old, and that costs full collections.
+    onceOver(request, response, () => {
+      if (latest.get(socket) === response) latest.delete(socket);
     });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {

@@ -353,21 +353,30 @@ describe('every answer', () => {
   });
 });
 
-test('an open connection does not hold the request that it had answered', async () => {
+describe('a request that was answered is not held in memory', () => {
   const held = () => queryObjects(ServerResponse, { format: 'count' });
-  const before = held();
-  const answered = await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const socket = connect(edge.port, '127.0.0.1').on('error', () => undefined);
-      socket.write(headOf(['Host: localhost'], '/v1/things/a', 'GET'));
-      await once(socket, 'data');
-      return socket;
-    }),
-  );
-  const after = held();
-  expect(answered.filter(({ readyState }) => readyState === 'open')).toHaveLength(8);
-  expect(after - before).toBeLessThan(4);
-  await Promise.all(answered.map((socket) => once(socket.destroy(), 'close')));
+  const asked = headOf(['Host: localhost'], '/v1/things/a', 'GET');
+  const text = ['Host: localhost', 'Content-Type: text/plain', 'Content-Length: 4'];
+
+  test.each([
+    ['by its open connection', `${asked}`, 200],
+    ['by the wait for its body, which nobody reads and which is there', `${headOf(text)}text`, 415],
+  ])('%s', async (_by, request, status) => {
+    const before = held();
+    const answered = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const socket = connect(edge.port, '127.0.0.1').on('error', () => undefined);
+        socket.write(request);
+        const [bytes] = (await once(socket, 'data')) as [Buffer];
+        expect(bytes.toString()).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+        return socket;
+      }),
+    );
+    const after = held();
+    expect(answered.filter(({ readyState }) => readyState === 'open')).toHaveLength(8);
+    expect(after - before).toBeLessThan(4);
+    await Promise.all(answered.map((socket) => once(socket.destroy(), 'close')));
+  });
 });
 
 describe('a slow client', () => {
