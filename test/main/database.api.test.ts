@@ -66,59 +66,46 @@ function message(kind: string, body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-it('[F5] sessions that end as they begin fail their statements, not the process', async () => {
-  // All in one packet: welcome, ready, and the end of the session.
-  const fatal = 'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0';
-  const session = Buffer.concat([
-    message('R', Buffer.alloc(4)),
-    message('Z', Buffer.from('I')),
-    message('E', Buffer.from(fatal)),
-  ]);
+const fatal = (code: string, text: string): Buffer =>
+  message('E', Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${text}\0\0`));
+
+/** A Postgres that says this to whoever connects, and hangs up: whoever asks is refused. Counts the sessions. */
+async function refusedBy(says: Buffer): Promise<number> {
   let sessions = 0;
   const server = createServer((socket) => {
     sessions += 1;
-    socket.on('error', () => undefined).once('data', () => socket.end(session));
+    socket.on('error', () => undefined).once('data', () => socket.end(says));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const ending = openDatabase({
+  const opened = openDatabase({
     url: `postgresql://nobody@127.0.0.1:${port}/none`,
     ...{ poolSize: 2, applicationName: 'anneal-test' },
   });
-  const refused = { code: 'STORE_UNAVAILABLE' };
-  await expect(ending.batch('default', (query) => query('select 1'))).rejects.toMatchObject(
-    refused,
-  );
-  await expect(ending.withTenant('default', (tx) => tx.etlSource.count())).rejects.toMatchObject(
-    refused,
-  );
-  await expect(ending.call('select 1', [])).rejects.toMatchObject(refused);
-  expect(sessions).toBeGreaterThanOrEqual(3);
-  await ending.close();
+  const asked = [
+    () => opened.batch('default', (query) => query('select 1')),
+    () => opened.withTenant('default', (tx) => tx.etlSource.count()),
+    () => opened.call('select 1', []),
+  ];
+  for (const ask of asked) await expect(ask()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await opened.close();
   await new Promise((resolve) => server.close(resolve));
+  return sessions;
+}
+
+it('[F5] sessions that end as they begin fail their statements, not the process', async () => {
+  // All in one packet: welcome, ready, and the end of the session.
+  const says = Buffer.concat([
+    message('R', Buffer.alloc(4)),
+    message('Z', Buffer.from('I')),
+    fatal('57P01', 'terminating connection due to administrator command'),
+  ]);
+  expect(await refusedBy(says)).toBeGreaterThanOrEqual(3);
 });
 
 it('[F4] a server that is starting up is one that does not answer, whoever asks it', async () => {
-  const fatal = 'SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0';
-  const error = message('E', Buffer.from(fatal));
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined).once('data', () => socket.end(error));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const starting = openDatabase({
-    url: `postgresql://nobody@127.0.0.1:${port}/none`,
-    ...{ poolSize: 2, applicationName: 'anneal-test' },
-  });
-  const refused = { code: 'STORE_UNAVAILABLE' };
-  const asked = [
-    () => starting.batch('default', (query) => query('select 1')),
-    () => starting.withTenant('default', (tx) => tx.etlSource.count()),
-    () => starting.call('select 1', []),
-  ];
-  for (const ask of asked) await expect(ask()).rejects.toMatchObject(refused);
-  await starting.close();
-  await new Promise((resolve) => server.close(resolve));
+  const sessions = await refusedBy(fatal('57P03', 'the database system is starting up'));
+  expect(sessions).toBeGreaterThanOrEqual(3);
 });
 
 it.each([
