@@ -71,7 +71,9 @@ function limitLeftovers(server: Server, lingerMs: number): void {
   server.on('request', (request, response) => {
     response.once('finish', () => {
       if (request.complete) return;
-      const timer = setTimeout(() => request.socket.destroy(), lingerMs).unref();
+      const timer = setTimeout(() => {
+        if (!request.complete) request.socket.destroy();
+      }, lingerMs).unref();
       // Of most the rest is there at once: a flood of refusals would stay in memory for as long as this waits.
       request.once('close', () => clearTimeout(timer));
     });
