@@ -6,6 +6,7 @@ import {
   type DivergenceAction,
   type DivergenceKind,
 } from '../domain/reconcile/contract.js';
+import type { BackupHealth } from '../domain/backup/backup-health.js';
 import type { KeyAge, PlatformHealth, QueueBacklog } from '../domain/events/platform-health.js';
 
 /** How late timers of this process fire: the 99th percentile since the last scrape. */
@@ -68,6 +69,40 @@ function createHealthGauges(registers: Registry[]) {
       backlogAge.set({ queue }, ageSeconds);
     }
     for (const { key, seconds } of keys) keyAge.set({ key }, seconds);
+  };
+}
+
+/** How the backups stand, by the workers with the role `orchestration` that know their folder; no series elsewhere. */
+function createBackupGauges(registers: Registry[]) {
+  let known: BackupHealth | undefined;
+  // Read at the scrape: where a look fails, its figure goes on to age.
+  const gauge = (name: string, help: string, since: (health: BackupHealth) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        if (known === undefined) return this.remove();
+        this.set(Math.max(0, Date.now() - (since(known) ?? Infinity)) / 1_000);
+      },
+    });
+  gauge(
+    'anneal_backup_age_seconds',
+    'Time since the newest finished backup began; +Inf where there is none.',
+    ({ backedUpAtMs }) => backedUpAtMs,
+  );
+  gauge(
+    'anneal_backup_unrehearsed_seconds',
+    'Time since a backup was last restored, or since the oldest began where none ever was; +Inf where there is none.',
+    ({ rehearsedAtMs }) => rehearsedAtMs,
+  );
+  gauge(
+    'anneal_wal_unshipped_seconds',
+    'Time that the oldest complete segment of WAL is missing from the backup folder; 0 where none is.',
+    ({ unshippedSinceMs }) => unshippedSinceMs,
+  );
+  return (health: BackupHealth): void => {
+    known = health;
   };
 }
 
@@ -146,5 +181,6 @@ export function createPlatformMetrics(registry: Registry) {
     },
     countVerification: (outcome: 'intact' | 'broken') => verifications.inc({ outcome }),
     publishHealth: createHealthGauges(registers),
+    publishBackups: createBackupGauges(registers),
   };
 }

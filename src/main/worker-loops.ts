@@ -1,3 +1,4 @@
+import { createBackupFolder } from '../adapters/backup/backup-folder.js';
 import { openDatabase } from '../adapters/postgres/database.js';
 import { createAuditStore } from '../adapters/postgres/audit.js';
 import { createRelayStore } from '../adapters/postgres/events.js';
@@ -5,6 +6,7 @@ import { createPlatformHealth } from '../adapters/postgres/platform-health.js';
 import { readKeyAges } from '../adapters/secrets/key-ages.js';
 import { createQueueBacklogs } from '../adapters/temporal/queue-backlogs.js';
 import { createCheckpointLoop, createSealerLoop } from '../activities/audit/index.js';
+import { createBackupWatch } from '../activities/events/backup-watch.js';
 import { createPlatformHealthLoop } from '../activities/events/platform-health-loop.js';
 import { createRelayLoop } from '../activities/events/relay-loop.js';
 import { taskQueues } from '../domain/task-queues.js';
@@ -61,8 +63,21 @@ function relay(parts: Parts, signal: AbortSignal): NamedLoop {
 
 /** Shows how the platform stands as a whole. */
 function platformHealth(parts: Parts): NamedLoop {
+  const { readPlatformHealth, readCurrentWal } = createPlatformHealth(parts.db);
+  const { backupDir } = parts.config;
+  const backups =
+    backupDir === undefined
+      ? undefined
+      : createBackupWatch({
+          ...createBackupFolder(backupDir),
+          readCurrentWal,
+          nowMs: () => Date.now(),
+          log: parts.log,
+        });
   const loop = createPlatformHealthLoop({
-    ...createPlatformHealth(parts.db),
+    readPlatformHealth,
+    readBackups: backups?.readBackups,
+    publishBackups: parts.metrics.platform.publishBackups,
     ...createQueueBacklogs(parts.temporal.client, Object.values(taskQueues)),
     tenants: parts.db.tenants,
     readKeyAges: () => readKeyAges(parts.keyFolder, Date.now()),

@@ -120,6 +120,18 @@ const changes: Record<string, [string, string][]> = {
     ['[15m])) > 0', '[15m])) > 5'],
     ['[15m])) > 0', '[15m])) >= 0'],
   ],
+  BackupOverdue: [
+    ['26 *', '260 *'],
+    ['26 *', '24 *'],
+  ],
+  WalUnshipped: [
+    ['> 60', '> 600'],
+    ['> 60', '> 30'],
+  ],
+  RestoreDrillStale: [
+    ['31 *', '310 *'],
+    ['31 *', '28 *'],
+  ],
   AuthFailureBurst: [
     ['> 50', '> 500'],
     ['> 50', '> 5'],

@@ -1,7 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as workflows from '../../src/workflows/index.js';
-import { knownSeries, namesIn, unknownIn } from '../observability/metric-names.js';
+import {
+  knownSeries,
+  knownValues,
+  namesIn,
+  unknownIn,
+  unknownValuesIn,
+} from '../observability/metric-names.js';
 import { listFiles, projectRoot, readText } from '../support/source-tree.js';
 
 interface Panel {
@@ -42,6 +48,7 @@ it('there is a dashboard for each reader, under an address that stays', () => {
     ['cost.json', 'anneal-cost'],
     ['ml-engineer.json', 'anneal-ml-engineer'],
     ['operator.json', 'anneal-operator'],
+    ['security.json', 'anneal-security'],
   ]);
 });
 
@@ -70,6 +77,13 @@ describe.each(dashboards)('$file', ({ json }) => {
         /names a metric$/,
       );
     expect(expressions.flatMap((text) => unknownIn(text, known))).toEqual([]);
+  });
+
+  it('names no value of a label that the code does not emit', () => {
+    const values = knownValues();
+    const wrong = expressions.flatMap((text) => unknownValuesIn(text, values));
+    // Nobody knows the values of a label that begins with its first event, such as the name of an activity.
+    expect(wrong.filter((one) => !one.endsWith('?'))).toEqual([]);
   });
 
   it('names workflows, activities and operations that exist', () => {

@@ -1,4 +1,4 @@
-import { utimes } from 'node:fs/promises';
+import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ground } from './processes-world.js';
 
@@ -17,9 +17,15 @@ const inference = (of: { id: string; deadline: string; settled: string }) =>
 /**
  * One fact for each alert that pages because of what the stores, the engine or the key folder say: a start and a wake that
  * cannot be carried out, an inference an hour past its deadline, one that is settled without a decision row, a divergence
- * that waits for a person, a task that no worker takes, and a pepper of last year.
+ * that waits for a person, a task that no worker takes, a pepper of last year, and a backup folder that lacks WAL.
  */
-export async function plantFacts({ database, temporal, tenant, keyFolder }: Ground): Promise<void> {
+export async function plantFacts({
+  database,
+  temporal,
+  tenant,
+  keyFolder,
+  backupFolder,
+}: Ground): Promise<void> {
   const plant = (sql: string) => database.asSuperuser(sql, [tenant]);
   await plant(
     `insert into intent (tenant_id, workflow_id, workflow_type, task_queue, input, input_digest, options, due_at)
@@ -43,4 +49,13 @@ export async function plantFacts({ database, temporal, tenant, keyFolder }: Grou
   });
   const made = new Date(Date.now() - PEPPER_DAYS * DAY_MS);
   await utimes(join(keyFolder, 'pepper-v1.key'), made, made);
+  await mkdir(join(backupFolder, 'wal'), { recursive: true });
+  // The first segment of a cluster; by now it writes a later one.
+  await writeFile(join(backupFolder, 'wal', '000000010000000000000001.sealed'), '');
+  for (let switched = 0; switched < 2; switched++) {
+    await plant(
+      `select pg_logical_emit_message(false, $1::text, 'a segment with nothing in it is not switched'::text)`,
+    );
+    await database.asSuperuser('select pg_switch_wal()');
+  }
 }

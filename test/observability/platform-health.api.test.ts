@@ -36,6 +36,11 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => database.close());
 
+it('the segment of WAL that is written is known to the role of the workers', async () => {
+  const { readCurrentWal } = createPlatformHealth(database.worker);
+  expect(await readCurrentWal()).toMatch(/^[0-9A-F]{24}$/);
+});
+
 describe('an inference that nothing settles, behind ten thousand newer ones that are settled', () => {
   it('is counted as late, with its age past its deadline; what is not due is not', async () => {
     const { unknownEffects, unknownOldestSeconds } = await health();

@@ -84,6 +84,8 @@ export interface Ground {
   tenant: string;
   /** Where the keys of the installation and its tenants are. */
   keyFolder: string;
+  /** Where its backups are: the worker looks at them. */
+  backupFolder: string;
 }
 
 /**
@@ -98,8 +100,9 @@ export async function startProcessesWorld(
   const collector = await startSpanCollector();
   const stateDir = await mkdtemp(join(tmpdir(), 'anneal-processes-'));
   const [api = 0, internal = 0, metrics = 0, core = 0] = await freePorts(4);
+  const [keyFolder, backupFolder] = [join(stateDir, 'keys'), join(stateDir, 'backups')];
   const env = {
-    ANNEAL_STATE_DIR: stateDir,
+    ...{ ANNEAL_STATE_DIR: stateDir, ANNEAL_BACKUP_DIR: backupFolder },
     ANNEAL_API_PORT: String(api),
     ANNEAL_INTERNAL_PORT: String(internal),
     ANNEAL_WORKER_METRICS_PORT: String(metrics),
@@ -115,11 +118,10 @@ export async function startProcessesWorld(
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
   };
-  const keyFolder = join(stateDir, 'keys');
   const people = createPeople(database, keyFolder);
   await people.createTenant(TENANT);
   const caller = await people.createCaller(TENANT, ['data-steward', 'ml-engineer']);
-  await plant({ database, temporal, tenant: TENANT, keyFolder });
+  await plant({ database, temporal, tenant: TENANT, keyFolder, backupFolder });
   const processes = [start('api', env), start('worker', env)] as const;
   const url = `http://127.0.0.1:${api}`;
   const ports = { api: internal, worker: metrics, 'temporal core': core };

@@ -211,7 +211,7 @@ const sample = (scrape: string, series: string): number | undefined => {
 };
 
 describe('a fact that somebody is paged for', () => {
-  it('reaches the series that the alert reads: starts, wakes, inferences, divergences, tasks, keys', async () => {
+  it('reaches the series that the alert reads: starts, wakes, inferences, divergences, tasks, keys, WAL', async () => {
     await eventually(
       async () => {
         const text = await world.scrape('worker');
@@ -231,6 +231,10 @@ describe('a fact that somebody is paged for', () => {
         expect(read('anneal_backlog_age_seconds{queue="training"}')).toBeGreaterThan(5);
         const days = read('anneal_key_age_seconds{key="pepper"}') / 86_400;
         expect(Math.floor(days)).toBe(PEPPER_DAYS);
+        expect(read('anneal_wal_unshipped_seconds')).toBeGreaterThan(5);
+        expect(read('anneal_wal_unshipped_seconds')).toBeLessThan(600);
+        expect(text).toContain('\nanneal_backup_age_seconds +Inf\n');
+        expect(text).toContain('\nanneal_backup_unrehearsed_seconds +Inf\n');
       },
       { timeoutMs: 90_000 },
     );

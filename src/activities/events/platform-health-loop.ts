@@ -1,3 +1,4 @@
+import type { BackupHealth } from '../../domain/backup/backup-health.js';
 import {
   mergePlatformHealth,
   type KeyAge,
@@ -12,6 +13,9 @@ export interface PlatformHealthDeps {
   readPlatformHealth: (tenant: string) => Promise<PlatformHealth>;
   readBacklogs: () => Promise<QueueBacklog[]>;
   readKeyAges: () => Promise<KeyAge[]>;
+  /** How the backups stand, where the installation has a folder of them. */
+  readBackups?: (() => Promise<BackupHealth>) | undefined;
+  publishBackups: (health: BackupHealth) => void;
   /** Shows what was read, of all tenants together. */
   publish: (health: { stores: PlatformHealth; backlogs: QueueBacklog[]; keys: KeyAge[] }) => void;
   log: { warn: (facts: object, message: string) => void };
@@ -24,6 +28,8 @@ export const createPlatformHealthLoop = (deps: PlatformHealthDeps): Loop =>
   createPassLoop({
     intervalMs: deps.intervalMs ?? 15_000,
     pass: async () => {
+      // First: WAL is written and lost while Temporal is away, too.
+      if (deps.readBackups !== undefined) deps.publishBackups(await deps.readBackups());
       const all: PlatformHealth[] = [];
       for (const tenant of await deps.tenants()) all.push(await deps.readPlatformHealth(tenant));
       const [backlogs, keys] = [await deps.readBacklogs(), await deps.readKeyAges()];

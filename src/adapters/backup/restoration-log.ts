@@ -28,6 +28,18 @@ export function createRestorationLog(backupFolder: string) {
   const path = join(backupFolder, NAME);
   return {
     /**
+     * When a backup of the folder was last restored, in milliseconds since the epoch; undefined where none ever was.
+     * @throws where the file is there and cannot be read
+     */
+    lastRestoredAtMs: async (): Promise<number | undefined> => {
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+        throw error;
+      });
+      const times = text.split('\n').flatMap((line) => parseLine(line)?.at ?? []);
+      return times.length === 0 ? undefined : Math.max(...times.map((at) => Date.parse(at)));
+    },
+    /**
      * Reserves a thousand of epochs past `newest` and past every earlier one; it is on the disk when this resolves.
      * @throws where the folder cannot be written
      */

@@ -16,7 +16,7 @@ const walName = /^(?:[0-9A-F]{24}(?:\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8
 const SEALED = '.sealed';
 
 /** Where a backup folder keeps sealed WAL. */
-const walFolderOf = (backupFolder: string): string => join(backupFolder, 'wal');
+export const walFolderOf = (backupFolder: string): string => join(backupFolder, 'wal');
 
 /** The name that a WAL file is sealed under. */
 const walSealName = (name: string): string => `wal/${name}`;

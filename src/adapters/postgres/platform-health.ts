@@ -39,4 +39,9 @@ export const createPlatformHealth = (db: Database) => ({
         missingDecisions: Number(seen?.missing ?? 0),
       };
     }),
+  /** Name of the segment of WAL that the server writes. @throws while it recovers */
+  readCurrentWal: async (): Promise<string> => {
+    const [row] = await db.call('select pg_walfile_name(pg_current_wal_lsn()) as name', []);
+    return String(row?.name);
+  },
 });
