@@ -76,7 +76,7 @@ it('a query is sent when it is first awaited, once, and has no accessor that wou
     const row = tx.trainingLog.create({ data: { ...data, seq: 2 } });
     for (const query of [never, row, tx.$queryRaw`select 1`]) {
       const properties = Object.values(Object.getOwnPropertyDescriptors(query));
-      expect(properties.filter(({ get }) => get !== undefined)).toEqual([]);
+      expect(properties.filter((property) => 'get' in property)).toEqual([]);
     }
     expect(await row).toEqual(await row);
     expect(await row.finally(() => undefined)).toMatchObject({ seq: 2 });
