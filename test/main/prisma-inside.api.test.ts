@@ -113,21 +113,29 @@ it('lookups of one turn of the event loop are each answered in their own transac
 it('what Prisma sends as a transaction of its own is part of the one around it: kept or undone with it', async () => {
   const { worker } = database;
   // More values than one statement may have: Prisma begins a transaction for its two.
-  const data = Array.from({ length: 9_000 }, (_, seq) => ({
-    ...{ tenantId: 'chunks', runId: 'trn_1', seq },
-    line: 'a line',
-  }));
-  const lines = () => worker.withTenant('chunks', (tx) => tx.trainingLog.count());
-  await expect(
-    worker.withTenant('chunks', async (tx) => {
-      expect(await tx.trainingLog.createMany({ data })).toEqual({ count: data.length });
-      throw new Error('undone');
-    }),
-  ).rejects.toThrow('undone');
-  expect(await lines()).toBe(0);
-  await worker.withTenant('chunks', async (tx) => {
-    await tx.trainingLog.createMany({ data });
-    expect(await tx.trainingLog.count()).toBe(data.length);
+  const count = 9_000;
+  const dataOf = (tenantId: string) =>
+    Array.from({ length: count }, (_, seq) => ({ tenantId, runId: 'trn_1', seq, line: 'a line' }));
+  const tenants = ['chunks-1', 'chunks-2'];
+  const lines = () =>
+    Promise.all(tenants.map((of) => worker.withTenant(of, (tx) => tx.trainingLog.count())));
+  // At once, so that one ends while the other is under way.
+  const insert = (fail: (tenant: string) => void) =>
+    Promise.allSettled(
+      tenants.map((tenant) =>
+        worker.withTenant(tenant, async (tx) => {
+          expect(await tx.trainingLog.createMany({ data: dataOf(tenant) })).toEqual({ count });
+          fail(tenant);
+        }),
+      ),
+    );
+  const undone = new Error('undone');
+  const [first, second] = await insert((tenant) => {
+    if (tenant === tenants[0]) throw undone;
   });
-  expect(await lines()).toBe(data.length);
+  expect([first, second]).toEqual([
+    { status: 'rejected', reason: undone },
+    { status: 'fulfilled', value: undefined },
+  ]);
+  expect(await lines()).toEqual([0, count]);
 });
