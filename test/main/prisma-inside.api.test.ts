@@ -25,6 +25,16 @@ it('transactions at once are each under their own tenant', async () => {
   expect(seen).toEqual(tenants.map((tenant) => [tenant, tenant]));
 });
 
+it('a transaction inside another is the one that is spoken in until it ends', async () => {
+  const { worker } = database;
+  const seen = await worker.withTenant('outer', async (tx) => [
+    await tenantOf(tx),
+    await worker.withTenant('inner', tenantOf),
+    await tenantOf(tx),
+  ]);
+  expect(seen).toEqual(['outer', 'inner', 'outer']);
+});
+
 it('a query that was not waited for goes nowhere once its transaction is over, whoever has its client then', async () => {
   const { worker } = database;
   const gate = Promise.withResolvers<void>();
