@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { PlatformError } from '../../domain/errors.js';
-import { createPrismaInside, type Send } from './prisma-inside.js';
+import { createTransactionClient, type Send } from './transaction-client.js';
 import type { Prisma } from './generated/client.js';
 
 /** A transaction under one tenant: what the functions of this adapter work on. */
@@ -224,13 +224,13 @@ const createWithTenant = (
   pool: pg.Pool,
   { patienceMs, answerMs }: Waits,
 ): Database['withTenant'] => {
-  const prisma = createPrismaInside();
+  const client = createTransactionClient();
   const startClock = (): LeftMs => {
     const endsAt = performance.now() + answerMs;
     return () => endsAt - performance.now();
   };
   return (tenant, work) =>
-    transact(pool, { tenant, patienceMs, startClock }, (send) => prisma.use(send, work));
+    transact(pool, { tenant, patienceMs, startClock }, (send) => client.use(send, work));
 };
 
 const createCall =

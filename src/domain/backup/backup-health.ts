@@ -1,4 +1,4 @@
-import { parseSegment } from './wal-path.js';
+import { parseSegment, type Segment } from './wal-path.js';
 
 /** What a backup folder shows; times in milliseconds since the epoch. */
 export interface BackupFolderFacts {
@@ -42,9 +42,7 @@ export const judgeBackups = ({
 });
 
 /** A segment that Postgres was first seen to write at a time; every one before it was complete then. */
-export interface SeenSegment {
-  timeline: number;
-  number: number;
+export interface SeenSegment extends Segment {
   /** Milliseconds since the epoch. */
   atMs: number;
 }
@@ -72,11 +70,11 @@ export function judgeShipping(
   const onTimeline = earlier.filter(({ timeline }) => timeline === segment.timeline);
   const isKnown = onTimeline.some(({ number }) => number === segment.number);
   const seen = isKnown ? onTimeline : [...onTimeline, { ...segment, atMs: nowMs }];
-  const newest = walNames.findLast((name) => parseSegment(name)?.timeline === segment.timeline);
+  const newest = walNames
+    .map(parseSegment)
+    .findLast((archived) => archived?.timeline === segment.timeline);
   // Where nothing is archived yet, what was complete before the first look may be of a time without an archive.
-  const first = seen[0] ?? segment;
-  const shipped =
-    (newest === undefined ? undefined : parseSegment(newest)?.number) ?? first.number - 1;
+  const shipped = newest?.number ?? (seen[0] ?? segment).number - 1;
   const waiting = seen.filter(({ number }) => number > shipped + 1);
   return {
     seen: newest === undefined ? seen : waiting,

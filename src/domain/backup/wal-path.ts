@@ -1,5 +1,5 @@
 /** A segment of WAL: which one it is on its timeline. */
-interface Segment {
+export interface Segment {
   timeline: number;
   number: number;
 }

@@ -64,7 +64,7 @@ function asksLazily(client: PrismaClient): void {
  * async context its query was awaited. A client that Prisma makes for an interactive transaction of its own costs more than its
  * queries (docs/decisions/2026-11-22-prisma-in-our-transactions.md); this one is there for all of them.
  */
-export function createPrismaInside() {
+export function createTransactionClient() {
   const open = new AsyncLocalStorage<Send>();
   const line = new Line((statement) => {
     const send = open.getStore();
