@@ -46,14 +46,15 @@ export function untilBegin(): Promise<void> {
   if (process.send === undefined) return Promise.resolve();
   listen();
   return new Promise((resolve) => {
+    // Nobody is left to say it, or to end what has begun.
+    const giveUp = () => process.kill(process.pid, 'SIGKILL');
     const onMessage = (message: ToChild) => {
       if (!('begin' in message)) return;
-      process.off('message', onMessage);
+      process.off('message', onMessage).off('disconnect', giveUp);
       resolve();
     };
     process.on('message', onMessage);
-    // Nobody is left to say it.
-    process.once('disconnect', resolve);
+    process.once('disconnect', giveUp);
     tell({ loaded: true });
   });
 }

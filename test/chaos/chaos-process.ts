@@ -26,6 +26,7 @@ const entryOf = ({ entry, tree }: ProcessPlan): string =>
 /** One process of the harness or of the product under it: signals, calls, failpoints. */
 export class ChaosProcess {
   readonly name: string;
+  readonly logFile: string;
   readonly #child: ChildProcess;
   readonly #replies = new Map<number, PromiseWithResolvers<unknown>>();
   readonly #loaded = Promise.withResolvers<void>();
@@ -42,6 +43,7 @@ export class ChaosProcess {
 
   constructor(plan: ProcessPlan) {
     this.name = plan.name;
+    this.logFile = plan.logFile;
     const log = openSync(plan.logFile, 'a', 0o600);
     this.#child = fork(entryOf(plan), [...(plan.args ?? [])], {
       env: plan.env,

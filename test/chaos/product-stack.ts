@@ -76,7 +76,6 @@ export class ProductStack {
   #apiEnv: Record<string, string> = {};
   #workerEnv: Record<string, string> = {};
   #services: ChaosProcess | undefined;
-  #api: ChaosProcess | undefined;
   #nextApi: ChaosProcess | undefined;
   #nextWorker: ChaosProcess | undefined;
   #proxy: ChaosProcess | undefined;
@@ -85,6 +84,7 @@ export class ProductStack {
   #workers = 0;
   #tree = '';
   worker: ChaosProcess | undefined;
+  api: ChaosProcess | undefined;
   stateDir = '';
   sourcesDir = '';
   adminUrl = '';
@@ -257,19 +257,19 @@ export class ProductStack {
   async beginApi(): Promise<void> {
     const api = this.#nextApi ?? this.#startApi();
     await api.begin();
-    this.#api = api;
+    this.api = api;
     this.#nextApi = this.#startApi();
   }
 
   async killApi(): Promise<void> {
-    await this.#api?.kill();
+    await this.api?.kill();
   }
 
   /** Who died without being killed, and is started again; a product that survives its surroundings has none. */
   async mourn(): Promise<string[]> {
     const died = this.supervisor.takeDied();
     if (this.worker?.died === true) await this.beginWorker();
-    if (this.#api?.died === true) await this.beginApi();
+    if (this.api?.died === true) await this.beginApi();
     return died;
   }
 
@@ -321,7 +321,7 @@ export class ProductStack {
   /** Ends API and worker; Postgres and Temporal stay. */
   async stopProduct(): Promise<void> {
     await Promise.all([this.#nextApi?.kill(), this.#nextWorker?.kill()]);
-    await Promise.all([this.#api?.kill(), this.worker?.kill()]);
+    await Promise.all([this.api?.kill(), this.worker?.kill()]);
   }
 
   async close({ keep = false } = {}): Promise<void> {

@@ -56,6 +56,7 @@ export class Supervisor {
   readonly #processes = new Set<ChaosProcess>();
   /** Processes that went by themselves since the last look: `name (code)`. */
   #died: string[] = [];
+  #firstDeath = Promise.withResolvers<string>();
   readonly #armed = new Map<string, { answer: (hit: Hit) => void; passFirst: number }>();
 
   start(plan: ProcessPlan): ChaosProcess {
@@ -63,7 +64,11 @@ export class Supervisor {
     this.#processes.add(started);
     void started.ended.then((end) => {
       this.#processes.delete(started);
-      if (started.died) this.#died.push(`${started.name} (${end})`);
+      if (!started.died) return;
+      const who = `${started.name} (${end})`;
+      this.#died.push(who);
+      this.#firstDeath.resolve(who);
+      this.#firstDeath = Promise.withResolvers();
     });
     started.onFailpoint = ({ point, pass }) => {
       const armed = this.#armed.get(point);
@@ -107,6 +112,14 @@ export class Supervisor {
   /** Who went by itself since the last look. */
   takeDied(): string[] {
     return this.#died.splice(0);
+  }
+
+  /** Work that is worth nothing once a process has gone by itself. @throws who went, at once */
+  whileAllLive<T>(work: Promise<T>): Promise<T> {
+    const died = this.#firstDeath.promise.then((who) => {
+      throw new Error(`${who} ended by itself`);
+    });
+    return Promise.race([work, died]);
   }
 
   killAll(): void {

@@ -1,4 +1,5 @@
 import { createRandom } from '../../../src/domain/evaluation/random.js';
+import { describeStanding } from '../describe-standing.js';
 import type { EditOrder } from './driver.js';
 import type { EtlStack } from './etl-stack.js';
 import type { Finding } from './findings.js';
@@ -47,11 +48,17 @@ async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault;
   const armed =
     killAt === undefined ? undefined : stack.supervisor.arm(killAt, { withinMs: 15_000 });
   const order: EditOrder = { round, documents: EDITS, sure };
-  const editing = world.driver.call('edit', order).then(() => world.driver.call('scan'));
+  const editing = world.driver.call('edit', order);
+  // Edits have a folder scanned by themselves, and this scan waits for that one, which may need the next worker.
+  const scanning = editing.then(() => world.driver.call('scan'));
+  scanning.catch(() => undefined);
   const hit = await armed?.hit;
   await hit?.process.kill();
   await editing;
-  if (hit === undefined) return [];
+  if (hit === undefined) {
+    await scanning;
+    return [];
+  }
   if (editAgain) {
     // The batch lost its claims: the next plan is made over its open intents, and gives their rows up (W2).
     await world.loseClaims();
@@ -59,19 +66,17 @@ async function provoke(stack: EtlStack, world: World, of: { fault: PlantedFault;
   }
   const { findings } = await world.inFlight();
   await stack.beginWorker();
+  await scanning;
   await world.driver.call('scan');
   return findings;
 }
 
-/** Plants one fault and edits until the checker sees it. */
-export async function proveFault(
+/** Plants a fault in a collection that is in order, and edits until the checker sees it. */
+async function plantAndEdit(
   stack: EtlStack,
+  world: World,
   fault: PlantedFault,
-  seed: number,
-): Promise<Proof> {
-  const since = performance.now();
-  const name = `planted-${fault.toLowerCase().replaceAll(/[^a-z]+/g, '-')}-${seed}`;
-  const world = await World.create(stack, name, createRandom(seed, fault).below(1_000_000));
+): Promise<Pick<Proof, 'before' | 'findings'>> {
   await world.driver.call('seed', { documents: DOCUMENTS });
   await world.settle();
   const before = (await world.settled(true)).findings;
@@ -82,7 +87,32 @@ export async function proveFault(
     await world.settle();
     findings.push(...(await world.settled()).findings);
   }
-  await Promise.all([stack.plant('none'), world.close()]);
-  const seconds = (performance.now() - since) / 1000;
-  return { fault, caught: findings.length > 0, before, findings, seconds };
+  return { before, findings };
+}
+
+/**
+ * Plants one fault and edits until the checker sees it. The stack is as it was before, however this ends.
+ * @throws with how the product stood, where it did not go on
+ */
+export async function proveFault(
+  stack: EtlStack,
+  fault: PlantedFault,
+  seed: number,
+): Promise<Proof> {
+  const since = performance.now();
+  const name = `planted-${fault.toLowerCase().replaceAll(/[^a-z]+/g, '-')}-${seed}`;
+  const world = await World.create(stack, name, createRandom(seed, fault).below(1_000_000));
+  try {
+    const { before, findings } = await stack.supervisor.whileAllLive(
+      plantAndEdit(stack, world, fault),
+    );
+    const seconds = (performance.now() - since) / 1000;
+    return { fault, caught: findings.length > 0, before, findings, seconds };
+  } catch (error) {
+    throw new Error([String(error), ...(await describeStanding(stack))].join('\n'), {
+      cause: error,
+    });
+  } finally {
+    await Promise.all([stack.plant('none'), world.close()]);
+  }
 }

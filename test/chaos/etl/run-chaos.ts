@@ -1,4 +1,5 @@
 import { createRandom, type Random } from '../../../src/domain/evaluation/random.js';
+import { describeStanding } from '../describe-standing.js';
 import type { EtlStack } from './etl-stack.js';
 import { killPoints, weights, type KillPointName } from './kill-points.js';
 import { emptyPoint, isEnough, killsOf, MOST_TRIES, notHit, type Report } from './report.js';
@@ -36,25 +37,6 @@ function* scheduleOf({ seed, only }: ChaosOptions, report: Report): Generator<Ki
 /** Seconds by part of a round. */
 const partsOf = ({ times }: RoundResult): string =>
   [...times].map(([part, ms]) => `${part} ${(ms / 1000).toFixed(1)}`).join(', ');
-
-/** What the runs are waiting for: a pipeline that does not come to rest is looked into here first. */
-async function sayStanding(stack: EtlStack, say: (line: string) => void): Promise<void> {
-  const client = await stack.temporal();
-  for await (const { workflowId } of client.workflow.list({ query: "ExecutionStatus='Running'" })) {
-    const { raw } = await client.workflow.getHandle(workflowId).describe();
-    for (const {
-      activityType,
-      state,
-      attempt,
-      lastFailure,
-      lastStartedTime,
-    } of raw.pendingActivities ?? [])
-      say(
-        `  ${workflowId}: ${activityType?.name ?? '?'} state ${state ?? '?'} attempt ${attempt ?? '?'} started ${String(lastStartedTime?.seconds ?? 'never')} ${lastFailure?.message ?? ''}`,
-      );
-    if ((raw.pendingActivities ?? []).length === 0) say(`  ${workflowId}: no activity pending`);
-  }
-}
 
 /** Rounds without a kill in a row after which a run gives up: something does not work at all. */
 const FRUITLESS = 12;
@@ -115,7 +97,7 @@ export async function runChaos(stack: EtlStack, options: ChaosOptions): Promise<
     for (const { kind, path, detail } of result.findings) say(`  ${kind} by ${path}: ${detail}`);
     // What does not settle any more makes every later round wait for nothing.
     if (stuck === undefined) continue;
-    await sayStanding(stack, say).catch((error: unknown) => say(`  ${String(error)}`));
+    for (const line of await describeStanding(stack)) say(`  ${line}`);
     break;
   }
   if (!report.findings.some(({ finding }) => finding.kind === 'crash')) {
