@@ -33,20 +33,30 @@ type Attributes = tracing.ReadableSpan['attributes'];
 const shown = (attributes: Attributes | undefined): Attributes =>
   Object.fromEntries(Object.entries(attributes ?? {}).filter(([name]) => SHOWN.has(name)));
 
-/** A span as it may be seen: `status` keeps its code, an exception its type. */
-const redacted = (span: tracing.ReadableSpan): tracing.ReadableSpan =>
-  Object.create(span, {
-    attributes: { value: shown(span.attributes), enumerable: true },
-    status: { value: { code: span.status.code }, enumerable: true },
-    events: {
-      value: span.events.map(({ name, time, attributes }) => ({
-        name,
-        time,
-        attributes: shown(attributes),
-      })),
-      enumerable: true,
-    },
-  }) as tracing.ReadableSpan;
+/** A span as it may be seen, field by field: `status` keeps its code, an exception its type. */
+const redacted = (span: tracing.ReadableSpan): tracing.ReadableSpan => ({
+  name: span.name,
+  kind: span.kind,
+  spanContext: () => span.spanContext(),
+  ...(span.parentSpanContext === undefined ? {} : { parentSpanContext: span.parentSpanContext }),
+  startTime: span.startTime,
+  endTime: span.endTime,
+  duration: span.duration,
+  ended: span.ended,
+  status: { code: span.status.code },
+  attributes: shown(span.attributes),
+  links: span.links.map(({ context, attributes }) => ({ context, attributes: shown(attributes) })),
+  events: span.events.map(({ name, time, attributes }) => ({
+    name,
+    time,
+    attributes: shown(attributes),
+  })),
+  resource: span.resource,
+  instrumentationScope: span.instrumentationScope,
+  droppedAttributesCount: span.droppedAttributesCount,
+  droppedEventsCount: span.droppedEventsCount,
+  droppedLinksCount: span.droppedLinksCount,
+});
 
 /** An exporter that is given spans without content. */
 export const redactSpans = (inner: tracing.SpanExporter): tracing.SpanExporter => ({

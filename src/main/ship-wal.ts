@@ -19,10 +19,10 @@ export function keepShippingWal(parts: {
   say: (line: string) => void;
 }): { stop: () => Promise<void> } {
   const { stateDir, backupDir, say } = parts;
-  const keys = createBackupKeys(join(stateDir, 'keys'));
   const mirror = createStateMirror({ stateDir, backupDir });
   const pass = async (): Promise<void> => {
-    const key = toFileKey(await keys());
+    // Read anew: a key that was rotated is the one from the next segment on.
+    const key = toFileKey(await createBackupKeys(join(stateDir, 'keys'))());
     const before = () => mirror.shipArtifacts(key);
     await mirror.shipCheckpoints(key);
     // What was made while a backup was written is in neither, and its WAL may be gone already.

@@ -12,12 +12,17 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readManifest } from '../../src/adapters/backup/manifest-file.js';
+import { readWalPath } from '../../src/adapters/backup/wal-archive.js';
 import { createCheckpointFile } from '../../src/adapters/checkpoint-file/checkpoint-file.js';
+import { loadConfig } from '../../src/config.js';
 import type {
   BackupCreated,
   BackupRestored,
   BackupVerified,
 } from '../../src/domain/backup/contract.js';
+import { readFileKeys } from '../../src/main/backup-keys.js';
+import { chooseBackup } from '../../src/main/backup.js';
 import { tourPlan, tourShadow } from '../../src/main/tour-model.js';
 import type { People } from '../../src/main/tour-people.js';
 import { sha256Hex } from '../../src/domain/digest.js';
@@ -383,4 +388,36 @@ describe('the node lost, with everything that is not in the backup folder', () =
     await explained();
     expect(await people.auditor.get('/v1/audit:verify')).toMatchObject({ status: 'intact' });
   }, 600_000);
+
+  it('[F31] with a segment of WAL and an artifact lost besides, restores up to the gap and names both', async () => {
+    const [trained] = await stack.sql(
+      'select artifact_ref as ref from model_version order by version desc limit 1',
+    );
+    const ref = String(trained?.['ref']);
+    const [tenant = '', , hex = ''] = ref.split('/');
+    await askMany(1);
+    await stack.close({ keep: true });
+    const keys = join(kept, 'keys');
+    const base = await chooseBackup(loadConfig(stack.env), undefined);
+    const { manifest } = await readManifest(base);
+    const { segments } = await readWalPath(
+      backupDir,
+      manifest.postgres.lastWal,
+      await readFileKeys(keys),
+    );
+    const [end = '', missing = '', next = ''] = segments.slice(-3);
+    await rm(join(backupDir, 'wal', `${missing}.sealed`));
+    await rm(join(backupDir, 'artifacts', tenant, 'sha256', hex.slice(0, 2), hex));
+
+    const to = join(kept, 'restored');
+    const restore = await anneal('backup', 'restore', '--to', to, '--keys', keys);
+    expect({ code: restore.code, said: restore.err }).toMatchObject({ code: 1 });
+    const restored = JSON.parse(restore.out) as BackupRestored;
+    expect(restored).toMatchObject({ walEnd: end, missingArtifacts: [ref] });
+    expect(restored.findings).toEqual([
+      `recovery ended with ${end}: ${missing} is missing, although WAL goes on at ${next}`,
+      `artifact ${ref} is named by a row and missing`,
+    ]);
+    expect(Date.parse(restored.recoveredTo)).toBeGreaterThan(Date.parse(manifest.stoppedAt));
+  }, 300_000);
 });

@@ -2,6 +2,7 @@ import { tracing } from '@opentelemetry/sdk-node';
 import { redactSpans } from '../../src/main/redact-spans.js';
 
 const CANARY = 'canary-7f3e1c';
+const linked = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 };
 
 /** One span as instrumentations make them: what may be seen, and what may not. */
 function exportOne(): tracing.ReadableSpan {
@@ -16,6 +17,7 @@ function exportOne(): tracing.ReadableSpan {
       'db.query.text': `select '${CANARY}'`,
       lastResult: CANARY,
     },
+    links: [{ context: linked, attributes: { runId: 'run', why: CANARY } }],
   });
   span.recordException(new TypeError(`cannot read ${CANARY}`));
   span.setStatus({ code: 2, message: CANARY });
@@ -36,7 +38,8 @@ it('spans leave with names, ids, counts and codes, and without a word of what th
   expect(span.events.map(({ name, attributes }) => [name, attributes])).toEqual([
     ['exception', { 'exception.type': 'TypeError' }],
   ]);
-  expect(JSON.stringify([span.attributes, span.status, span.events])).not.toContain(CANARY);
+  expect(span.links).toEqual([{ context: linked, attributes: { runId: 'run' } }]);
+  expect(JSON.stringify(span)).not.toContain(CANARY);
 });
 
 it('a span keeps its trace, its parent and its times', () => {
