@@ -146,9 +146,10 @@ async function unexplained(): Promise<string[]> {
   ];
 }
 
+/** The reconciler looks once a minute, and not at what is younger than ten seconds. */
 const explained = () =>
   eventually(async () => expect(await unexplained()).toEqual([]), {
-    timeoutMs: 60_000,
+    timeoutMs: 150_000,
     everyMs: 250,
   });
 

@@ -228,7 +228,8 @@ describe('Schedules', () => {
     const tenant = await newTenant();
     await schedules().put({
       ...{ tenant, work: 'scan', id: sourceId },
-      ...{ everyMs: 3_600_000, offsetMs: 0, jitterMs: 0 },
+      // Fires by itself half an hour from now.
+      ...{ everyMs: 3_600_000, offsetMs: (Date.now() + 1_800_000) % 3_600_000, jitterMs: 0 },
     });
     const handle = temporal.client.schedule.getHandle(idOf(tenant, 'scan'));
     const runs = async () => (await handle.describe()).info.recentActions;

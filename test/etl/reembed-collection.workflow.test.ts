@@ -219,7 +219,7 @@ describe('reembedCollection', () => {
     await expect(building.result()).rejects.toThrow();
     expect(world.dropped).toEqual([world.next]);
     worldOf('held', 10);
-    const holding = await start({ holdMs: 400 });
+    const holding = await start({ holdMs: 3_000 });
     await eventually(async () => expect(await holding.status()).toBe('HOLDING'));
     await holding.handle.cancel();
     expect(await holding.result()).toMatchObject({ state: 'LIVE' });

@@ -5,6 +5,7 @@ import { decodeLsa } from '../../src/domain/etl/lsa-artifact.js';
 import { hash384 } from '../../src/domain/etl/hash-384.js';
 import { lsaDims, lsaVector } from '../../src/domain/etl/lsa.js';
 import type { RetrievalAnswer } from '../../src/domain/retrieval/contract.js';
+import { etlWorkflowId } from '../../src/domain/etl/contract.js';
 import { eventually } from '../support/eventually.js';
 import { startTestApi, type ApiAnswer, type TestApi } from '../support/api.js';
 
@@ -110,6 +111,20 @@ export class LoadedCollection {
         expect(status).toBe(200);
       },
       { timeoutMs: 60_000, everyMs: 100 },
+    );
+  }
+
+  /** Waits until the run of the source has nothing more to do. */
+  async rested(): Promise<void> {
+    const run = this.api.temporal.client.workflow.getHandle(
+      etlWorkflowId(this.tenant, this.sourceId),
+    );
+    await eventually(
+      async () => {
+        const { pendingActivities, pendingWorkflowTask } = (await run.describe()).raw;
+        expect([pendingActivities ?? [], pendingWorkflowTask ?? null]).toEqual([[], null]);
+      },
+      { timeoutMs: 20_000 },
     );
   }
 

@@ -340,7 +340,18 @@ export async function createInferenceWorld() {
   const keys = join(folder, 'keys');
   const stopping = new AbortController();
   const digests = models.map(({ bytes }) => harness.put(bytes));
-  const { runtime, faults, calls } = withFaults(harness.start());
+  const real = harness.start();
+  const { runtime, faults, calls } = withFaults(real);
+  // As a process does before it says that it serves: no request waits for a session that is loading.
+  await Promise.all(
+    digests.map((digest, at) => {
+      const golden = (models[at]?.golden ?? []).map(({ inputs, output }) => ({
+        inputs,
+        probability: output.probability,
+      }));
+      return real.prepare({ digest, golden }, AbortSignal.timeout(60_000));
+    }),
+  );
   const api = createProcess(database.api, keys);
   const frozen = createProcess(database.api, keys, { frozen: true });
   const worker = createProcess(database.worker, keys, { runtime });

@@ -51,7 +51,7 @@ test('a worker that is to keep no workflow in memory runs each local step once a
         return temporal.client.workflow.execute('infer', {
           workflowId: `infer/acme/${n}`,
           taskQueue: 'inference',
-          workflowTaskTimeout: '3s',
+          workflowTaskTimeout: '20s',
           args: [input],
         });
       }),

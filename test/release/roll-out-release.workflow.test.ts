@@ -261,7 +261,7 @@ describe('the next release', () => {
   );
 
   story('waits out a freeze and is promoted when it ends', async () => {
-    const until = Date.now() + 2_500;
+    const until = Date.now() + 6_000;
     const window = {
       from: new Date(until - 60_000).toISOString(),
       to: new Date(until).toISOString(),

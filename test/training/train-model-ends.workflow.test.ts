@@ -56,7 +56,7 @@ test('a wake without a fact moves nothing', async () => {
 test('the wall clock ends a run with a last checkpoint and counts over attempts', async () => {
   const snapshotId = await rig.publish(loans(4_000));
   await rig.work();
-  const short = { ...slow, budget: { ...budget, maxWallClockMs: 1_500 } };
+  const short = { ...slow, budget: { ...budget, maxWallClockMs: 3_000 } };
   const run = await rig.refused(await rig.start(snapshotId, short), 'WALL_CLOCK_EXCEEDED');
   expect(run).toMatchObject({
     state: 'BUDGET_EXCEEDED',

@@ -32,5 +32,6 @@ test.each(plantedFaultNames)(
     const { before, caught } = await proveFault(stack, fault, seed);
     expect({ before, caught }).toEqual({ before: [], caught: true });
   },
-  300_000,
+  // Longer than the waits inside it, which say what they waited for.
+  600_000,
 );

@@ -45,6 +45,10 @@ interface QueryOf {
   onBehalfOf?: { subject: string; groups: string[] } | undefined;
 }
 
+type StoredRow = Pick<SinkRow, 'rowId' | 'docId' | 'text' | 'accessHash'>;
+
+const STAND_STILL_MS = 20_000;
+
 /** The store's files and the ledger's tables, past the product. */
 function createStoreReader(setup: ReaderSetup) {
   const { tenant, collectionId } = setup;
@@ -63,14 +67,20 @@ function createStoreReader(setup: ReaderSetup) {
     return { tenant, generationId, embedFp: String(row?.embed_fp), dims: Number(row?.dims) };
   };
 
-  /** Every row of the store itself. */
-  const stored = async (): Promise<Pick<SinkRow, 'rowId' | 'docId' | 'text' | 'accessHash'>[]> => {
+  /** Every row of the store itself, as of one moment. @throws where no moment could be seen within 20 s */
+  const stored = async (): Promise<StoredRow[]> => {
     const sink = store.sink(await liveGeneration());
-    const ids: string[] = [];
-    for await (const { rowId } of sink.scanIds({ index: 0, of: 1 })) ids.push(rowId);
-    const rows = await sink.fetch([...new Set(ids)]);
-    const byRow = new Map(rows.map((row) => [row.rowId, row]));
-    return ids.flatMap((id) => byRow.get(id) ?? []);
+    const deadline = performance.now() + STAND_STILL_MS;
+    while (performance.now() < deadline) {
+      const ids: string[] = [];
+      for await (const { rowId } of sink.scanIds({ index: 0, of: 1 })) ids.push(rowId);
+      const rows = await sink.fetch([...new Set(ids)]);
+      const byRow = new Map(rows.map((row) => [row.rowId, row]));
+      const found = ids.map((id) => byRow.get(id)).filter((row) => row !== undefined);
+      // One that is gone was replaced between the two reads: what replaced it is not in the first.
+      if (found.length === ids.length) return found;
+    }
+    throw new Error(`the store did not stand still for ${STAND_STILL_MS} ms`);
   };
 
   /** Row ids that the ledger has committed, by document. */
