@@ -246,16 +246,21 @@ describe('inferShadow', () => {
 
   it('samples by the decision, so that the rate holds whoever asks', async () => {
     const tenant = await shadowing(3_000);
-    const answers = await Promise.all(Array.from({ length: 40 }, () => world.ask(tenant)));
-    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    // A few at a time: each call of the model has a second.
+    for (let group = 0; group < 10; group++) {
+      const answers = await Promise.all(Array.from({ length: 4 }, () => world.ask(tenant)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    }
     const intents = await rows(
       `select 1 from intent where tenant_id = $1 and workflow_type = 'inferShadow'`,
       tenant,
     );
     expect(intents.length).toBeGreaterThan(2);
     expect(intents.length).toBeLessThan(25);
-    await eventually(async () => expect(await pairs(tenant)).toHaveLength(intents.length));
-  }, 30_000);
+    await eventually(async () => expect(await pairs(tenant)).toHaveLength(intents.length), {
+      timeoutMs: 30_000,
+    });
+  });
 
   it('refuses a run that no intent allows', async () => {
     const tenant = await shadowing(1);
