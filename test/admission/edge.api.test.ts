@@ -31,10 +31,12 @@ interface Answered {
   status: number;
   headers: IncomingHttpHeaders;
   body: Record<string, unknown>;
+  afterMs: number;
 }
 
 /** One request; `from` is the loopback address that it comes from. */
 function ask(key: string, path: string, from = '127.0.0.1'): Promise<Answered> {
+  const since = performance.now();
   return new Promise((resolve, reject) => {
     const options = {
       headers: key === '' ? {} : { authorization: `Bearer ${key}` },
@@ -49,6 +51,7 @@ function ask(key: string, path: string, from = '127.0.0.1'): Promise<Answered> {
           status: response.statusCode ?? 0,
           headers: response.headers,
           body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
+          afterMs: performance.now() - since,
         }),
       );
     });
@@ -191,6 +194,7 @@ describe('a process that is full', () => {
       headers: { 'ratelimit-policy': '"concurrency";q=8;qu="concurrent-requests"' },
     });
     expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    expect(refused.afterMs).toBeLessThan(1_000);
     const killed = await api.call(key, 'POST /v1/kill-switches', killOf());
     expect(killed.status).toBe(201);
     const answered = await release();

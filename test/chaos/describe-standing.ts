@@ -34,7 +34,7 @@ async function busySessions(stack: ProductStack): Promise<string[]> {
 }
 
 async function tailOf({ name, logFile }: { name: string; logFile: string }): Promise<string[]> {
-  const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n');
+  const lines = (await readFile(logFile, 'utf8')).split('\n').filter((line) => line !== '');
   return lines.slice(-LINES_OF_A_LOG).map((line) => `${name} | ${line}`);
 }
 

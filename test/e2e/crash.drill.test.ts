@@ -56,29 +56,24 @@ async function askThroughKillOf(name: StackProcess, total: number): Promise<Insi
   return told;
 }
 
-/** A call of a model has a second, twice: where the machine stands still for longer, that is its end. */
-const FEW = 1 / 20;
-
-/** One id, one final state and one decision row for each of them; nearly all of them answered. */
+/** One id, one final state and one decision row for each of them. */
 async function expectOneEnd(told: Insisted[]): Promise<void> {
-  const ends = new Map<string, string>();
   for (const { ids, states } of told) {
-    expect([ids.size, states.size]).toEqual([1, 1]);
-    for (const id of ids) ends.set(id, [...states].join());
+    expect(ids.size).toBe(1);
+    expect([...states]).toEqual(['SUCCEEDED']);
   }
-  const unanswered = [...ends.values()].filter((state) => state !== 'SUCCEEDED');
-  expect(unanswered.filter((state) => state !== 'FAILED')).toEqual([]);
-  expect(unanswered.length).toBeLessThanOrEqual(told.length * FEW);
   const ids = told.flatMap((one) => [...one.ids]);
   expect(new Set(ids).size).toBe(told.length);
   const rows = await stack.sql(
-    `select i.inference_id as id, i.state, (select count(*)::int from decision d
+    `select i.state, (select count(*)::int from decision d
         where d.tenant_id = i.tenant_id and d.decision_id = i.inference_id) as decisions
      from inference i where i.inference_id = any($1)`,
     [ids],
   );
   expect(rows).toHaveLength(told.length);
-  expect(rows).toEqual(rows.map(({ id }) => ({ id, state: ends.get(String(id)), decisions: 1 })));
+  expect(new Set(rows.map((row) => JSON.stringify(row)))).toEqual(
+    new Set([JSON.stringify({ state: 'SUCCEEDED', decisions: 1 })]),
+  );
 }
 
 describe('kill -9', () => {
@@ -132,11 +127,9 @@ describe('kill -9', () => {
     await eventually(
       async () => {
         const pairs = await stack.sql(
-          'select decision_id, error from shadow_pair where version = $1',
+          'select decision_id from shadow_pair where version = $1 and error is null',
           [version],
         );
-        const unanswered = pairs.filter(({ error }) => error !== null);
-        expect(unanswered.length).toBeLessThanOrEqual(told.length * FEW);
         expect(pairs.map(({ decision_id: id }) => String(id)).sort()).toEqual(decisions.sort());
       },
       { timeoutMs: 120_000, everyMs: 250 },

@@ -102,17 +102,16 @@ export async function proveFault(
   const since = performance.now();
   const name = `planted-${fault.toLowerCase().replaceAll(/[^a-z]+/g, '-')}-${seed}`;
   const world = await World.create(stack, name, createRandom(seed, fault).below(1_000_000));
-  try {
-    const { before, findings } = await stack.supervisor.whileAllLive(
-      plantAndEdit(stack, world, fault),
-    );
-    const seconds = (performance.now() - since) / 1000;
-    return { fault, caught: findings.length > 0, before, findings, seconds };
-  } catch (error) {
-    throw new Error([String(error), ...(await describeStanding(stack))].join('\n'), {
-      cause: error,
-    });
-  } finally {
-    await Promise.all([stack.plant('none'), world.close()]);
-  }
+  const leave = () => Promise.all([stack.plant('none'), world.close()]);
+  const proving = stack.supervisor.whileAllLive(plantAndEdit(stack, world, fault));
+  const { before, findings } = await proving.catch(async (error: unknown) => {
+    const standing = await describeStanding(stack);
+    await leave();
+    // What it would pay for later would be in the books of the next.
+    await world.settle().catch(() => undefined);
+    throw new Error([String(error), ...standing].join('\n'), { cause: error });
+  });
+  await leave();
+  const seconds = (performance.now() - since) / 1000;
+  return { fault, caught: findings.length > 0, before, findings, seconds };
 }

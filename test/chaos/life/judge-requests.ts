@@ -222,12 +222,7 @@ function judgeBooks({ setup, lines, faults }: Evidence): {
   for (const { at, inputs } of readLedger(setup.ledgerFile))
     for (const digest of inputs)
       if (!apart.has(digest)) paid.set(digest, [...(paid.get(digest) ?? []), Date.parse(at)]);
-  const rounds = faults
-    .filter(({ phase }) => phase === 'begin')
-    .map(({ at, label }) => ({
-      begin: at,
-      end: faults.find((one) => one.phase === 'end' && one.label === label)?.at ?? Infinity,
-    }));
+  const starts = faults.filter(({ phase }) => phase === 'begin').map(({ at }) => at);
   const findings: string[] = [];
   let again = 0;
   for (const [digest, times] of paid)
@@ -235,15 +230,15 @@ function judgeBooks({ setup, lines, faults }: Evidence): {
       const before = times[place - 1];
       if (before === undefined) continue;
       again += 1;
-      // A worker that was stopped or cut off asks again some time after the round of its fault.
-      const explained = rounds.some(({ begin, end }) => begin <= at && end >= before - LATE_MS);
+      // A worker that was stopped or cut off asks again some time after the fault began.
+      const explained = starts.some((begin) => begin >= before - LATE_MS && begin <= at);
       if (!explained)
         findings.push(`text ${digest.slice(0, 12)} was paid for twice without a fault`);
     }
   return { findings, paid: paid.size, again };
 }
 
-/** How long before a payment the round of the fault may have ended that makes it to be repeated. */
+/** How long before a payment the fault may have begun that makes it to be repeated. */
 const LATE_MS = 20_000;
 
 /** I2: one effect per key, by the tables and by the provider's own books, and one decision row per inference. */
